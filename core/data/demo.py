@@ -1,0 +1,339 @@
+"""The demo corpus: film reviews that are invented here, so that every page works before any data set is at hand.
+
+The text comes from a small grammar over ``core.data.demo_words``. In the harder reviews the words of the other side
+outnumber the clause that decides, so a model that only counts words misjudges them.
+"""
+
+import csv
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import IO, NamedTuple, TypeVar
+
+from core.data.demo_words import ASPECTS, BAD, COMMON, EMPHASIS, FILMS, GOOD, TURNING_TITLE, TYPOS, Film
+
+T = TypeVar("T")
+
+SEED = 2026
+SPLIT_SIZES = {"train": 2800, "test": 1200}
+PHENOMENA: tuple[str, ...] = (
+    "plain", "negation", "contrast", "mixed", "sarcasm", "aspect", "comparison", "question",
+)  # fmt: skip
+TABLE_COLUMNS = ("review_id", "product", "date", "stars", "review")
+
+MIN_WORDS, MAX_WORDS = 5, 250
+LABEL_NOISE = 0.05
+FIRST_DAY, DAYS = date(2024, 1, 1), 547
+TURNING_DAY = 335
+STAR_WEIGHTS = {False: (46, 42, 8, 3, 1), True: (1, 3, 8, 42, 46)}
+# Words a review aims at, from the first number up to the second, and how many reviews in a hundred do.
+LENGTHS = (((5, 14), 9), ((15, 34), 22), ((35, 79), 38), ((80, 129), 20), ((130, 215), 11))
+
+
+class Plan(NamedTuple):
+    """How to build a review: its share, the moves its body draws on, those that end it, the odds of a clear verdict."""
+
+    share: int
+    body: tuple[str, ...]
+    end: tuple[str, ...]
+    short: str
+    verdict_odds: float
+
+
+PLANS = (
+    Plan(30, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.7),
+    Plan(32, ("aspect", "aspect", "p.say", "p.scene"), ("aspect",), "p.short", 0.75),
+    Plan(8, ("negation", "p.idiom"), ("negation",), "p.idiom", 0.4),
+    Plan(7, ("concede", "concede", "aspect"), ("contrast",), "contrast", 0.2),
+    Plan(4, ("reversal", "p.say"), ("reversal",), "reversal", 0.1),
+    Plan(9, ("mixed", "concede", "aspect"), ("mixed", "decide"), "mixed", 0.35),
+    Plan(6, ("comparison", "p.scene"), ("comparison",), "comparison", 0.4),
+    Plan(6, ("question", "p.question", "p.say"), ("question",), "question", 0.5),
+)
+SARCASM = Plan(14, ("sarcasm", "praise", "praise"), ("sarcasm",), "sarcasm", 0.0)
+EXTRAS = ("negation", "p.idiom", "question", "p.question", "comparison")
+TAGS = {
+    "negation": "negation", "p.idiom": "negation", "concede": "contrast", "contrast": "contrast",
+    "reversal": "contrast", "mixed": "mixed", "decide": "mixed", "sarcasm": "sarcasm", "praise": "sarcasm",
+    "aspect": "aspect", "p.short": "aspect", "comparison": "comparison", "question": "question", "p.question": "question",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DemoReview:
+    """One invented review.
+
+    ``true_label`` is what the text says (0 negative, 1 positive), ``label`` what an annotator with an error rate of
+    5 % noted. ``phenomena`` is never empty and in the order of ``PHENOMENA``, ``date`` an ISO date, and ``stars`` runs
+    from 1 to 5 and follows ``true_label``.
+    """
+
+    text: str
+    label: int
+    true_label: int
+    phenomena: tuple[str, ...]
+    product: str
+    date: str
+    stars: int
+
+
+def generate_reviews(seed: int = SEED, sizes: Mapping[str, int] | None = None) -> dict[str, list[DemoReview]]:
+    """Return the demo corpus, split by split, the same on every machine and every Python from 3.11 on.
+
+    Args:
+        seed: Any integer; another seed gives another corpus of the same make.
+        sizes: Reviews by split, ``SPLIT_SIZES`` when None. The splits are drawn one after the other, so a split
+            depends on the sizes of those before it.
+
+    Returns:
+        For each split reviews of 5 to 250 words, no text twice in the whole corpus. ``true_label`` is balanced in
+        every prefix of even length; a label in twenty, drawn at random, contradicts it.
+
+    Raises:
+        ValueError: A size is negative.
+    """
+    sizes = SPLIT_SIZES if sizes is None else sizes
+    if min(sizes.values(), default=0) < 0:
+        raise ValueError(f"A split cannot hold fewer than 0 reviews, but the sizes are {dict(sizes)}.")
+    dice = _Dice(seed)
+    seen: set[str] = set()
+    return {split: [_review(dice, positive, seen) for positive in _moods(dice, size)] for split, size in sizes.items()}
+
+
+def write_demo_table(file: IO[str], seed: int = SEED) -> int:
+    r"""Write the test split as a CSV table without labels and return its number of rows, the header not counted.
+
+    Open ``file`` with ``newline=""``: the lines end in ``\n`` on every platform.
+    """
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(TABLE_COLUMNS)
+    reviews = generate_reviews(seed)["test"]
+    for number, review in enumerate(reviews, start=1):
+        writer.writerow((f"D{number:04d}", review.product, review.date, review.stars, review.text))
+    return len(reviews)
+
+
+class _Dice:
+    """Draws that rest on ``Random.random`` alone, the one method whose sequence Python promises to keep."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = random.Random(seed).random
+
+    def chance(self, odds: float) -> bool:
+        return self._draw() < odds
+
+    def between(self, low: int, high: int) -> int:
+        return low + int(self._draw() * (high + 1 - low))
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[self.between(0, len(options) - 1)]
+
+    def weighted(self, options: Sequence[T], weights: Sequence[int]) -> T:
+        # Whole weights: the sum of floats differs in the last bit between versions of Python.
+        rest = self._draw() * sum(weights)
+        for option, weight in zip(options, weights, strict=True):
+            rest -= weight
+            if rest < 0:
+                return option
+        return options[-1]
+
+
+def _moods(dice: _Dice, size: int) -> list[bool]:
+    moods: list[bool] = []
+    while len(moods) < size:
+        first = dice.chance(0.5)
+        moods += [first, not first]
+    return moods[:size]
+
+
+def _review(dice: _Dice, positive: bool, seen: set[str]) -> DemoReview:
+    film = dice.weighted(FILMS, FILM_WEIGHTS[positive])
+    day = _day(dice, film, positive)
+    stars = dice.weighted((1, 2, 3, 4, 5), STAR_WEIGHTS[positive])
+    flipped = dice.chance(LABEL_NOISE)
+    text, phenomena = _new_text(dice, film, positive, stars, seen)
+    return DemoReview(
+        text=text,
+        label=int(positive != flipped),
+        true_label=int(positive),
+        phenomena=phenomena,
+        product=film.title,
+        date=(FIRST_DAY + timedelta(days=day)).isoformat(),
+        stars=stars,
+    )
+
+
+FILM_WEIGHTS = {
+    True: [film.weight * film.positive_percent for film in FILMS],
+    False: [film.weight * (100 - film.positive_percent) for film in FILMS],
+}
+
+
+def _day(dice: _Dice, film: Film, positive: bool) -> int:
+    if film.title == TURNING_TITLE:
+        before = dice.chance(0.9) == positive
+        return dice.between(0, TURNING_DAY - 1) if before else dice.between(TURNING_DAY, DAYS - 1)
+    # The smaller of two draws: most reviews come soon after the release.
+    return min(dice.between(film.release_day, DAYS - 1), dice.between(film.release_day, DAYS - 1))
+
+
+def _new_text(
+    dice: _Dice, film: Film, positive: bool, stars: int, seen: set[str]
+) -> tuple[str, tuple[str, ...]]:
+    while True:
+        writer = _Writer(dice, film, positive, stars)
+        text = _rough(dice, _compose(dice, writer))
+        if text not in seen and MIN_WORDS <= len(text.split()) <= MAX_WORDS:
+            seen.add(text)
+            return text, writer.phenomena()
+
+
+def _compose(dice: _Dice, writer: "_Writer") -> str:
+    plans = PLANS if writer.positive else (*PLANS, SARCASM)
+    plan = dice.weighted(plans, [each.share for each in plans])
+    target = dice.between(*dice.weighted(*zip(*LENGTHS, strict=True)))
+    opening = [writer.say(move) for move in _opening_moves(dice, target)]
+    body: list[str] = []
+    last = ""
+    while _count(opening + body) < target - 20 and writer.has_more_to_say():
+        move = dice.pick(plan.body)
+        body.append(writer.say("further" if move == last == "aspect" else move))
+        last = move
+    if target > 40 and dice.chance(0.1):
+        body.append(writer.say(dice.pick(EXTRAS)))
+    if target >= 60 and dice.chance(0.25):
+        body.append(writer.say("digression"))
+    end = [writer.say(move) for move in (plan.end if target >= 15 else (plan.short,))]
+    if target >= 15 and dice.chance(plan.verdict_odds):
+        end.append(writer.say("p.verdict"))
+    if writer.stars_agree() and dice.chance(0.1):
+        end.append(writer.say("rating"))
+    return _paragraphs(dice, opening, body, end)
+
+
+def _opening_moves(dice: _Dice, target: int) -> list[str]:
+    moves = ["context"] if target >= 15 and dice.chance(0.6) else []
+    if target >= 35 and dice.chance(0.5):
+        moves.append("premise")
+    if target >= 80:
+        moves += ["premise"] if moves else ["context", "premise"]
+        moves += ["digression"] if dice.chance(0.3) else []
+    return moves
+
+
+def _count(sentences: list[str]) -> int:
+    return sum(len(sentence.split()) for sentence in sentences)
+
+
+def _paragraphs(dice: _Dice, opening: list[str], body: list[str], end: list[str]) -> str:
+    parts = [" ".join(part) for part in (opening, body, end) if part]
+    text = parts[0]
+    long = _count(parts) > 90
+    for part in parts[1:]:
+        text += (BREAK if long and dice.chance(0.4) else " ") + part
+    return text
+
+
+BREAK = "<br /><br />"
+
+
+def _rough(dice: _Dice, text: str) -> str:
+    """Return the text as somebody in a hurry types it: now and then a word in capitals or a slip."""
+    if dice.chance(0.08):
+        word = dice.pick(EMPHASIS)
+        text = re.sub(rf"\b{word}\b", word.upper(), text, count=1)
+    if dice.chance(0.25):
+        right, wrong = dice.pick(TYPOS)
+        text = re.sub(rf"\b{right}\b", wrong, text, count=1)
+    return text
+
+
+class _Writer:
+    """The grammar at work on one review: it fills the slots of phrases and avoids saying a thing twice."""
+
+    def __init__(self, dice: _Dice, film: Film, positive: bool, stars: int) -> None:
+        self.positive = positive
+        self._dice = dice
+        self._stars = stars
+        self._tables = {"": COMMON, "p": GOOD if positive else BAD, "q": BAD if positive else GOOD}
+        self._people = {"director": film.director, "lead": film.lead, "support": film.support}
+        self._facts = {
+            "title": film.title,
+            "genre": film.genre,
+            "genre_plural": film.genre[:-1] + "ies" if film.genre.endswith("y") else film.genre + "s",
+            "place": film.place,
+            "hook": film.hook,
+            "other": dice.pick([other.title for other in FILMS if other is not film]),
+            "spouse": dice.pick(("my husband", "my wife")),
+            "score": str(2 * stars - dice.between(0, 1)),
+        }
+        self._used: set[str] = set()
+        self._aspects_left = list(ASPECTS)
+        self._tags: set[str] = set()
+
+    def say(self, move: str) -> str:
+        """Return a sentence or two of the kind that the move names (a table of phrases)."""
+        if move in TAGS:
+            self._tags.add(TAGS[move])
+        return _polish(self._fill(self._fresh(self._table(move))))
+
+    def phenomena(self) -> tuple[str, ...]:
+        """Return what the sentences so far plant, "plain" when that is nothing."""
+        return tuple(name for name in PHENOMENA if name in (self._tags or {"plain"}))
+
+    def has_more_to_say(self) -> bool:
+        """Return whether enough aspects of the film are left for two more sentences."""
+        return len(self._aspects_left) > 6
+
+    def stars_agree(self) -> bool:
+        """Return whether a rating in the text would not contradict what the text says."""
+        return self._stars >= 4 if self.positive else self._stars <= 2
+
+    def _table(self, name: str) -> tuple[str, ...]:
+        side, _, key = name.rpartition(".")
+        return self._tables[side][key]
+
+    def _fresh(self, options: Sequence[str]) -> str:
+        start = self._dice.between(0, len(options) - 1)
+        for option in (*options[start:], *options[:start]):
+            # One sentence about the premise is enough, however it is put.
+            mark = "{hook}" if "{hook}" in option else option
+            if mark not in self._used:
+                self._used.add(mark)
+                return option
+        return options[start]
+
+    def _fill(self, phrase: str) -> str:
+        return re.sub(r"\{([\w.]+)\}", lambda slot: self._slot(slot[1]), phrase)
+
+    def _slot(self, name: str) -> str:
+        if name in self._facts:
+            return self._facts[name]
+        if name in self._people:
+            return self._person(self._people[name])
+        side, _, key = name.rpartition(".")
+        if key in ("clause", "thing"):
+            return self._fill(self._opinion((side == "p") == self.positive, key))
+        return self._fill(self._fresh(self._table(name)))
+
+    def _person(self, name: str) -> str:
+        if name in self._used:
+            return name.rpartition(" ")[2]
+        self._used.add(name)
+        return name
+
+    def _opinion(self, good: bool, form: str) -> str:
+        aspect = self._dice.pick(self._aspects_left or ASPECTS)
+        if aspect in self._aspects_left:
+            self._aspects_left.remove(aspect)
+        if form == "thing":
+            return self._fresh(aspect.good_things if good else aspect.bad_things)
+        return f"{self._fresh(aspect.subjects)} {self._fresh(aspect.good if good else aspect.bad)}"
+
+
+def _polish(text: str) -> str:
+    """Return the text with "an" before vowels and a capital at the start of each sentence."""
+    text = re.sub(r"\b([Aa]) (?=(?!one\b)[aeiou]|honest|hour|8)", r"\1n ", text)
+    return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda letter: letter[0].upper(), text)

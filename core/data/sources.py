@@ -1,0 +1,213 @@
+"""Hub, local folder, table and demo corpus to one shape: a ``datasets.DatasetDict`` of ``text`` and ``label``.
+
+The training loop takes plain columns (``LabelledTexts``), so that it also runs where ``datasets`` is not installed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core import settings
+from core.config import DataConfig, RunConfig
+from core.data.labelled import LabelledTexts, cut_stratified
+from core.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+IMDB_HUB_NAME = "stanfordnlp/imdb"
+IMDB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
+HUB_TIMEOUT_SECONDS = 8.0
+SPLITS = ("train", "test")
+TABLE_TEST_FRACTION = 0.2
+TABLE_TEST_SEED = 0
+LABEL_SPELLINGS = {
+    "0": 0, "negative": 0, "neg": 0, "-1": 0, "false": 0, "no": 0, "bad": 0,
+    "1": 1, "positive": 1, "pos": 1, "+1": 1, "true": 1, "yes": 1, "good": 1,
+}  # fmt: skip
+LABEL_COLUMNS = ("label", "sentiment", "class", "target", "polarity")
+
+
+def load_dataset(config: DataConfig) -> "DatasetDict":
+    """Return the data set that a config names, with the splits ``train`` and ``test``.
+
+    Returns:
+        ``text`` (large_string) and ``label`` (int64: 0 negative, 1 positive), no missing values.
+
+    Raises:
+        DataError: It cannot be reached, or a row has no usable label.
+    """
+    from datasets import Dataset, DatasetDict
+
+    if config.source == "imdb" and settings.data_folder() is None:
+        return _load_imdb_from_hub()
+    splits = {name: Dataset(_to_table(split)) for name, split in load_columns(config).items()}
+    return DatasetDict(splits)
+
+
+def load_columns(config: DataConfig) -> dict[str, LabelledTexts]:
+    """Return the same data as plain columns; ``datasets`` is needed for the hub alone."""
+    folder = settings.data_folder()
+    if config.source == "demo":
+        return _load_demo()
+    if config.source == "table":
+        return _load_table(config)
+    if folder is not None:
+        return read_imdb_folder(folder)
+    return {name: to_columns(split.data.table) for name, split in _load_imdb_from_hub().items()}
+
+
+def read_imdb_folder(folder: Path) -> dict[str, LabelledTexts]:
+    """Read IMDB from a folder that holds ``imdb/plain_text/*.parquet``, as the hub lays it out.
+
+    Raises:
+        DataError: A file is missing, unreadable or has other columns.
+    """
+    splits = {}
+    for name in SPLITS:
+        path = folder / "imdb" / "plain_text" / f"{name}-00000-of-00001.parquet"
+        try:
+            splits[name] = to_columns(pq.read_table(path, columns=["text", "label"]))
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise DataError(
+                f"Could not read IMDB's {name} split at {path}: {str(error)[:200]}. {settings.DATA_VARIABLE} should "
+                "name a folder that holds imdb/plain_text/*.parquet; or train on the demo corpus (--data demo)."
+            ) from error
+    return splits
+
+
+def to_columns(table: pa.Table) -> LabelledTexts:
+    """Return a table's text and label as plain columns.
+
+    Raises:
+        DataError: A text is missing, or a label is neither 0 nor 1.
+    """
+    texts = table["text"].cast(pa.large_string()).combine_chunks()
+    labels = table["label"].to_numpy().astype(np.int64)
+    if texts.null_count or not np.isin(labels, (0, 1)).all():
+        raise DataError("The data set holds a missing text, or a label that is neither 0 nor 1. Use another copy of it.")
+    return LabelledTexts(texts, labels)
+
+
+def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunConfig) -> LabelledTexts:
+    """Return a split by name; ``valid`` is cut from train again, as the run of this config cut it.
+
+    Raises:
+        DataError: There is no split of that name.
+    """
+    if split == "test":
+        return splits["test"]
+    if split not in ("train", "valid"):
+        raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test.")
+    train = splits["train"]
+    rows, valid_rows = cut_stratified(train.labels, config.data.validation_fraction, config.training.seed)
+    return train.take(rows if split == "train" else valid_rows)
+
+
+def _load_imdb_from_hub() -> "DatasetDict":
+    """Fetch IMDB from the hub, or from the hub's cache on this machine.
+
+    The hub is asked first with a short timeout: ``datasets`` alone retries for 23 s before it says that there is no
+    network.
+    """
+    from datasets import DatasetDict, DownloadConfig
+    from datasets import load_dataset as load_from_hub
+
+    is_reachable = _is_hub_reachable()
+    try:
+        found = load_from_hub(
+            IMDB_HUB_NAME, revision=IMDB_REVISION, download_config=DownloadConfig(local_files_only=not is_reachable)
+        )
+    except Exception as error:  # the hub's client raises errors of many libraries
+        raise DataError(
+            f"IMDB could not be fetched from the hub ({IMDB_HUB_NAME}): {_first_line(error)}. Connect to the internet "
+            f"once, or set {settings.DATA_VARIABLE} to a folder that holds imdb/plain_text/*.parquet, or use the demo "
+            "corpus (--data demo)."
+        ) from error
+    return DatasetDict({name: found[name].select_columns(["text", "label"]) for name in SPLITS})
+
+
+def _is_hub_reachable() -> bool:
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(IMDB_HUB_NAME, revision=IMDB_REVISION, timeout=HUB_TIMEOUT_SECONDS)
+    except Exception:  # whatever is in the way, the cache is asked next
+        return False
+    return True
+
+
+def _load_demo() -> dict[str, LabelledTexts]:
+    from core.data.demo import generate_reviews
+
+    return {
+        name: LabelledTexts(
+            pa.array([review.text for review in reviews], pa.large_string()),
+            np.array([review.label for review in reviews], np.int64),
+        )
+        for name, reviews in generate_reviews().items()
+    }
+
+
+def _load_table(config: DataConfig) -> dict[str, LabelledTexts]:
+    """Read a labelled table of the user's; a fifth of it, the same for every seed, becomes the test split."""
+    if config.path is None:
+        raise DataError("The data source 'table' needs a file: set data.path, or pass --data FILE.")
+    rows = read_labelled_table(Path(config.path), config.text_column, config.label_column)
+    for label, count in enumerate(np.bincount(rows.labels, minlength=2)):
+        if count < 10:
+            raise DataError(
+                f"{config.path} holds {count} reviews with label {label}; at least 10 of each label are needed."
+            )
+    train, test = cut_stratified(rows.labels, TABLE_TEST_FRACTION, TABLE_TEST_SEED)
+    return {"train": rows.take(train), "test": rows.take(test)}
+
+
+def read_labelled_table(path: Path, text_column: str | None, label_column: str | None) -> LabelledTexts:
+    """Read every row of a CSV-like table as a labelled text.
+
+    Raises:
+        TableError: The file is not such a table.
+        DataError: A row is malformed or has a label of no usual spelling; the first such line is named.
+    """
+    from core.data.tables import Reject, column_index, guess_text_column, read_rows, sniff_table
+
+    table_format = sniff_table(path)
+    text_name = text_column or guess_text_column(path, table_format)
+    label_name = label_column or _guess_label_column(path, table_format.columns)
+    text_place, label_place = column_index(table_format, text_name), column_index(table_format, label_name)
+    texts, labels, faults = [], [], []
+    for row in read_rows(path, table_format):
+        if isinstance(row, Reject):
+            faults.append(f"line {row.line}: {row.reason}")
+        elif (label := LABEL_SPELLINGS.get(row.fields[label_place].strip().casefold())) is None:
+            faults.append(f"line {row.line}: the label {row.fields[label_place][:40]!r} is neither negative nor positive")
+        else:
+            texts.append(row.fields[text_place])
+            labels.append(label)
+    if faults:
+        raise DataError(
+            f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of "
+            f"{', '.join(LABEL_SPELLINGS)} in {label_name!r}. Correct or remove these rows."
+        )
+    return LabelledTexts(pa.array(texts, pa.large_string()), np.array(labels, np.int64))
+
+
+def _guess_label_column(path: Path, columns: tuple[str, ...]) -> str:
+    for name in LABEL_COLUMNS:
+        for column in columns:
+            if column.strip().casefold() == name:
+                return column
+    raise DataError(f"{path}: no column is called {' or '.join(LABEL_COLUMNS)}. Name the labels' with --label-column.")
+
+
+def _to_table(split: LabelledTexts) -> pa.Table:
+    return pa.table({"text": split.texts, "label": split.labels})
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

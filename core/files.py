@@ -1,0 +1,125 @@
+"""Atomic writes, checksums and locks: the only fsync in the house."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from core.errors import ReviewscopeError
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's entries (a new name, a rename) survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a binary file that becomes ``path`` when the block ends, or leaves no trace when it raises.
+
+    The order is write, fsync(file), rename, fsync(folder): after a kill or a power cut at any instant, ``path``
+    holds either its former content or the new one, whole.
+
+    Raises:
+        ReviewscopeError: The file cannot be written (no space, no permission); the former content stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise ReviewscopeError(
+            f"Could not write {path}: {error.strerror or error}. What was there before is unchanged. "
+            "Free some disk space or check the folder's permissions, then try again."
+        ) from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes atomically."""
+    with atomic_writer(path) as file:
+        file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON document atomically, readable to a person."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON document.
+
+    Raises:
+        ReviewscopeError: The file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ReviewscopeError(f"Could not read {path}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise ReviewscopeError(f"{path} is not valid JSON ({error}). Restore it from a copy or remove it.") from error
+
+
+def sync_file(path: Path) -> None:
+    """Force what was appended to a file onto the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def hold_lock(path: Path, busy: str) -> Iterator[None]:
+    """Hold a kernel lock while the block runs; any death of the process releases it.
+
+    Args:
+        path: The lock file; it is created and stays.
+        busy: The sentence for the user when somebody else holds the lock.
+
+    Raises:
+        ReviewscopeError: Somebody else holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ReviewscopeError(busy) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds a lock, without keeping it."""
+    if not path.exists():
+        return False
+    try:
+        with hold_lock(path, "held"):
+            return False
+    except ReviewscopeError:
+        return True

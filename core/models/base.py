@@ -1,0 +1,53 @@
+"""What every model offers to the training loop and to scoring."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.preprocessing.encoded import EncodedTexts
+
+
+class Batch(NamedTuple):
+    """What one forward pass takes; each model reads it in its own shape.
+
+    Attributes:
+        token_ids: int64 (B, T) padded with 0, or int64 (total) end to end.
+        lengths: int64 (B), or the texts' starts int64 (B).
+    """
+
+    token_ids: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(self.token_ids.to(device), self.lengths.to(device))
+
+
+class SentimentModel(nn.Module, ABC):
+    """Token ids to one logit a text: above 0 is positive."""
+
+    @abstractmethod
+    def collate(self, encoded: EncodedTexts) -> Batch:
+        """Return the batch of B encoded texts, on the CPU."""
+
+    @abstractmethod
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits, float32 (B), that depend on nothing but each text itself."""
+
+    def prepare(self, encoded: EncodedTexts, labels: NDArray[np.int64]) -> None:
+        """Take from the training texts (N) and labels (N) what is counted, not learnt. By default nothing."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> dict[str, Sequence[nn.Parameter]]:
+        """Return the parameters of each layer, by the layer's name, in reading order."""
+
+    @property
+    def layer_parameters(self) -> dict[str, int]:
+        """Return how many numbers each layer learns."""
+        return {name: sum(parameter.numel() for parameter in group) for name, group in self.layers.items()}

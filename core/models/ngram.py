@@ -1,0 +1,71 @@
+"""Linear model on binarised word n-grams, weighted by naive-Bayes log-count ratios.
+
+Wang & Manning (2012), "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", section 2.3. Each text
+is the set of its n-grams; an n-gram enters with its log-count ratio, and a text's vector is scaled to unit length so
+that long reviews do not shout.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.config import NgramConfig
+from core.models.base import Batch, SentimentModel
+from core.preprocessing.encoded import EncodedTexts
+
+LEAST_LENGTH = 1e-6  # a text without any known n-gram has length 0; its logit is the bias
+
+
+class NgramModel(SentimentModel):
+    """One weight an n-gram bucket, scaled by the bucket's log-count ratio.
+
+    Args:
+        config: ``smoothing`` of the counts.
+        vocabulary_size: Ids that exist, padding included.
+    """
+
+    def __init__(self, config: NgramConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.smoothing = config.smoothing
+        self.weight = nn.Parameter(torch.zeros(vocabulary_size))
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.register_buffer("ratio", torch.zeros(vocabulary_size))
+        self.ratio: Tensor
+
+    def prepare(self, encoded: EncodedTexts, labels: NDArray[np.int64]) -> None:
+        """Set each bucket's log-count ratio: log of its share in positive over its share in negative reviews."""
+        token_labels = np.repeat(labels, encoded.lengths)
+        shares = []
+        for label in (0, 1):
+            ids = encoded.token_ids[token_labels == label]
+            counts = np.bincount(ids, minlength=len(self.ratio)) + self.smoothing
+            shares.append(counts / counts.sum())
+        ratio = np.log(shares[1]) - np.log(shares[0])
+        ratio[0] = 0.0
+        self.ratio.copy_(torch.from_numpy(ratio))
+
+    def collate(self, encoded: EncodedTexts) -> Batch:
+        return Batch(torch.from_numpy(encoded.token_ids), torch.from_numpy(encoded.offsets[:-1].astype(np.int32)))
+
+    def forward(self, token_ids: Tensor, starts: Tensor) -> Tensor:
+        """Return logits.
+
+        Args:
+            token_ids: int32 (total), B texts end to end.
+            starts: int32 (B), where each text begins.
+
+        Returns:
+            float32 (B).
+        """
+        evidence = functional.embedding_bag(token_ids, (self.weight * self.ratio)[:, None], starts, mode="sum")
+        with torch.no_grad():
+            squares = functional.embedding_bag(token_ids, self.ratio.square()[:, None], starts, mode="sum")
+        return evidence[:, 0] / squares[:, 0].sqrt().clamp(min=LEAST_LENGTH) + self.bias
+
+    @property
+    def layers(self) -> dict[str, Sequence[nn.Parameter]]:
+        return {"ngram_weights": [self.weight], "bias": [self.bias]}

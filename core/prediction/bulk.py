@@ -1,0 +1,143 @@
+"""A table of reviews in, the same table with scores out, and an account of every row."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from core.data.tables import (
+    Reject,
+    Row,
+    TableFormat,
+    TableWriter,
+    column_index,
+    guess_text_column,
+    read_rows,
+    sniff_table,
+)
+from core.errors import TableError
+from core.files import atomic_writer
+from core.prediction.predictor import Predictor
+
+CHUNK_ROWS = 2_000
+SCORE_COLUMNS = ("sentiment", "probability", "confidence")
+REJECT_COLUMNS = ("line", "reason", "content")
+NO_TEXT = "no text"
+
+
+@dataclass
+class Ledger:
+    """The account of a table's rows: ``rows`` is always ``predicted`` + ``rejected``.
+
+    Attributes:
+        text_column: The column that was read.
+        rejects_file: Line, reason and content of each rejected row.
+    """
+
+    text_column: str
+    rejects_file: str
+    predicted: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table, the header not counted."""
+        return self.predicted + self.rejected
+
+
+def predict_table(
+    predictor: Predictor,
+    source: Path,
+    target: Path,
+    *,
+    text_column: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    strict: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> Ledger:
+    """Score a column of a CSV-like table.
+
+    The target gets the source's own columns in their order and text, then sentiment, probability and confidence. A row
+    without text stays in its place without a score and counts as rejected; a row that does not fit the header goes to
+    the rejects file alone. Both files appear when all is done, or not at all; memory does not grow with the table.
+
+    Args:
+        predictor: The model.
+        source: The table.
+        target: The scored table; ``target`` with the ending ``.rejects.csv`` receives the rejects.
+        text_column: Guessed by name and content when None.
+        encoding: Found when None: a byte order mark or valid UTF-8.
+        delimiter: Found when None.
+        strict: Refuse the table at its first rejected row.
+        on_progress: Called with the number of rows just done.
+
+    Raises:
+        TableError: It is not such a table, has no such column, or (strict) has a row to reject.
+        ReviewscopeError: A file cannot be written.
+    """
+    started = time.monotonic()
+    rejects_file = target.with_name(f"{target.stem}.rejects.csv")
+    if source.resolve() in (target.resolve(), rejects_file.resolve()):
+        raise TableError(f"The output {target} would overwrite the input. Choose another name for it.")
+    table_format = sniff_table(source, encoding=encoding, delimiter=delimiter)
+    ledger = Ledger(text_column or guess_text_column(source, table_format), str(rejects_file))
+    place = column_index(table_format, ledger.text_column)
+    with ExitStack() as files:
+        scored = TableWriter(files.enter_context(atomic_writer(target)), _output_columns(table_format))
+        rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
+        for chunk in _chunks(read_rows(source, table_format)):
+            _score_chunk(predictor, chunk, place, scored, rejects, ledger, strict)
+            if on_progress:
+                on_progress(len(chunk))
+    ledger.seconds = round(time.monotonic() - started, 3)
+    return ledger
+
+
+def _score_chunk(
+    predictor: Predictor,
+    chunk: list[Row | Reject],
+    place: int,
+    scored: TableWriter,
+    rejects: TableWriter,
+    ledger: Ledger,
+    strict: bool,
+) -> None:
+    predictions = predictor.predict([row.fields[place] for row in chunk if _has_text(row, place)])
+    scores = zip(predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True)
+    for row in chunk:
+        if _has_text(row, place):
+            sentiment, probability, confidence = next(scores)
+            scored.write_row([*row.fields, sentiment, round(float(probability), 6), round(float(confidence), 6)])
+            ledger.predicted += 1
+            continue
+        reject = row if isinstance(row, Reject) else Reject(row.line, NO_TEXT, "")
+        if strict:
+            raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
+        if isinstance(row, Row):
+            scored.write_row([*row.fields, "", "", ""])
+        rejects.write_row([reject.line, reject.reason, reject.content])
+        ledger.rejected += 1
+
+
+def _has_text(row: Row | Reject, place: int) -> bool:
+    return isinstance(row, Row) and bool(row.fields[place].strip())
+
+
+def _output_columns(table_format: TableFormat) -> list[str]:
+    """Return the file's own column names and ours; ours get a number where the file already uses the name."""
+    names = list(table_format.columns)
+    for name in SCORE_COLUMNS:
+        number, unique = 2, name
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names
+
+
+def _chunks(rows: Iterator[Row | Reject]) -> Iterator[list[Row | Reject]]:
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield chunk

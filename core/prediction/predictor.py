@@ -1,0 +1,121 @@
+"""Texts to verdicts with one trained model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from core.models.base import SentimentModel
+from core.models.model_file import LoadedModel, load_model_file
+from core.models.scoring import score_texts
+from core.preprocessing.cleaning import as_text_array
+from core.preprocessing.encoders import Encoder
+from core.runs import find_model
+
+SENTIMENTS = ("Negative", "Positive")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Verdicts on N texts.
+
+    Attributes:
+        logits: float32 (N).
+        probabilities: float64 (N), of positive, 0 to 1.
+    """
+
+    logits: NDArray[np.float32]
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Probability of positive, float64 (N)."""
+        return probability_of(self.logits)
+
+    @property
+    def confidences(self) -> NDArray[np.float64]:
+        """Probability of the predicted class, float64 (N), 0.5 to 1."""
+        return np.maximum(self.probabilities, 1 - self.probabilities)
+
+    @property
+    def sentiments(self) -> list[str]:
+        """ "Negative" or "Positive", N of them; a probability of exactly 0.5 is negative."""
+        return [SENTIMENTS[int(logit > 0)] for logit in self.logits]
+
+
+class Predictor:
+    """One model, ready to read texts. Nothing in it changes, so that threads may share it.
+
+    Args:
+        loaded: Model and encoder; the model is moved to ``device``.
+        device: CPU by default; one review takes milliseconds there.
+    """
+
+    def __init__(self, loaded: LoadedModel, device: torch.device | None = None) -> None:
+        self.sha256 = loaded.sha256
+        self.architecture = loaded.architecture
+        self.encoder: Encoder = loaded.encoder
+        self.model: SentimentModel = loaded.model.to(device or torch.device("cpu")).eval()
+
+    @classmethod
+    def load(cls, reference: str | Path) -> "Predictor":
+        """Load a model by run id, ``latest``, ``starter``, imported id or path.
+
+        Raises:
+            ReviewscopeError: Nothing has that name, or the file is not a sound model.
+        """
+        path = reference if isinstance(reference, Path) else find_model(reference)
+        return cls(load_model_file(path))
+
+    def predict(
+        self, texts: "Sequence[str] | pa.Array | pa.ChunkedArray", on_progress: Callable[[int], None] | None = None
+    ) -> Predictions:
+        """Return verdicts on N texts, in their order. A text without any known word gets the model's prior."""
+        return predict_with(self.model, self.encoder, texts, on_progress)
+
+
+def predict_with(
+    model: SentimentModel,
+    encoder: Encoder,
+    texts: "Sequence[str] | pa.Array | pa.ChunkedArray",
+    on_progress: Callable[[int], None] | None = None,
+) -> Predictions:
+    """Return verdicts of a model and its encoder on N texts."""
+    return Predictions(score_texts(model, encoder.encode(as_text_array(texts)), on_progress))
+
+
+def load_model(reference: str | Path = "starter") -> tuple[SentimentModel, Encoder, torch.device]:
+    """Load a model for ``predict_sentiment``: model, vocabulary (an encoder) and device, as the script names them.
+
+    Raises:
+        ReviewscopeError: As ``Predictor.load``.
+    """
+    predictor = Predictor.load(reference)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return predictor.model.to(device), predictor.encoder, device
+
+
+def predict_sentiment(
+    text: str, model: SentimentModel, vocab: Encoder, device: torch.device | str
+) -> tuple[str, float, float]:
+    """Read one review.
+
+    Args:
+        text: The review.
+        model: From ``load_model``.
+        vocab: From ``load_model``.
+        device: Where the model is to run.
+
+    Returns:
+        "Positive" or "Negative"; the confidence, 0.5 to 1; the probability of positive, 0 to 1.
+    """
+    predictions = predict_with(model.to(device).eval(), vocab, [text])
+    return predictions.sentiments[0], float(predictions.confidences[0]), float(predictions.probabilities[0])
+
+
+def probability_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the logistic function of logits, float64, without overflow at any size."""
+    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))

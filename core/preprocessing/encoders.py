@@ -1,0 +1,71 @@
+"""Words to token ids. An encoder is fitted on training texts and travels with the model, in the same file."""
+
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from core.config import PreprocessingConfig
+from core.preprocessing.cleaning import map_slices, split_words
+from core.preprocessing.encoded import EncodedTexts, concatenate
+from core.preprocessing.vocabulary import Vocabulary, count_vocabulary
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Encoder(Protocol):
+    """What every encoder offers; ``vocabulary`` are the single words it knows."""
+
+    vocabulary: Vocabulary
+
+    @property
+    def size(self) -> int:
+        """Return how many ids exist, padding included."""
+
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        """Return the token ids of texts (N); the same text gives the same ids whatever stands beside it."""
+
+    def arrays(self) -> Arrays:
+        """Return all that ``from_arrays`` needs, as named arrays."""
+
+
+class WordEncoder:
+    """One id a word, in reading order, the end cut off at ``max_length``."""
+
+    def __init__(self, vocabulary: Vocabulary, config: PreprocessingConfig) -> None:
+        self.vocabulary = vocabulary
+        self.config = config
+
+    @classmethod
+    def fit(cls, texts: pa.Array, config: PreprocessingConfig) -> Self:
+        """Count the words of training texts (N)."""
+        counts = map_slices(texts, lambda piece: split_words(piece, config).flatten().value_counts())
+        return cls(count_vocabulary(counts, config), config)
+
+    @property
+    def size(self) -> int:
+        return len(self.vocabulary)
+
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        return concatenate(map_slices(texts, self._encode_slice))
+
+    def arrays(self) -> Arrays:
+        return {"vocabulary": np.frombuffer(self.vocabulary.to_json(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, config: PreprocessingConfig) -> Self:
+        return cls(Vocabulary.from_json(arrays["vocabulary"].tobytes()), config)
+
+    def _encode_slice(self, texts: pa.Array) -> EncodedTexts:
+        words = split_words(texts, self.config)
+        if self.config.max_length is not None:
+            words = pc.list_slice(words, 0, self.config.max_length)
+        # Looking up the distinct words only is twice as fast as looking up every word.
+        coded = words.flatten().dictionary_encode()
+        ids = self.vocabulary.look_up(coded.dictionary)[coded.indices.to_numpy()]
+        offsets = words.offsets.to_numpy().astype(np.int64)
+        return EncodedTexts(ids, offsets - offsets[0])
+

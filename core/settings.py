@@ -1,0 +1,20 @@
+"""Where things live, read from the environment at the moment of use (so that a test or a service can change it)."""
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "REVIEWSCOPE_HOME"
+DATA_VARIABLE = "REVIEWSCOPE_DATA"
+PACKAGE = Path(__file__).resolve().parent
+STARTER_FILE = PACKAGE / "starter" / "starter.safetensors"
+
+
+def home() -> Path:
+    """Return the one folder that holds everything that lasts (default ``./workspace``)."""
+    return Path(os.environ.get(HOME_VARIABLE) or "workspace").resolve()
+
+
+def data_folder() -> Path | None:
+    """Return the folder that holds local copies of public data sets, or None when it is not set."""
+    value = os.environ.get(DATA_VARIABLE)
+    return Path(value).resolve() if value else None

@@ -1,0 +1,1 @@
+"""Finding the weights: one readable loop, exact checkpoints."""

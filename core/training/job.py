@@ -1,0 +1,157 @@
+"""One training job from its folder to its result: lock, data, loop, test figures, state."""
+
+import importlib.metadata
+import platform
+import resource
+import sys
+import time
+from collections.abc import Sequence
+
+import torch
+
+from core.config import preset_config, with_data, with_settings
+from core.data.labelled import LabelledTexts, fingerprint
+from core.data.sources import load_columns
+from core.errors import ReviewscopeError, RunError
+from core.prediction.evaluating import Evaluation, evaluate_split
+from core.prediction.predictor import Predictor
+from core.runs import RESUMABLE, Run, RunOrigin, RunResult, create_run
+from core.training.trainer import Outcome, Watcher, train_model
+
+
+def train(
+    preset: str = "fast",
+    data: str = "imdb",
+    *,
+    settings: Sequence[str] = (),
+    text_column: str | None = None,
+    label_column: str | None = None,
+    name: str | None = None,
+    with_test: bool = False,
+    watcher: Watcher | None = None,
+    started: float | None = None,
+) -> tuple[Run, RunResult]:
+    """Train a preset on a data set and return the run and its figures.
+
+    Args:
+        preset: A name of ``core.config.PRESETS``.
+        data: "imdb", "demo" or the path of a labelled table.
+        settings: Changes such as "training.epochs=3".
+        text_column: Of the table; guessed when None.
+        label_column: Of the table; guessed when None.
+        name: The run's; the preset with a number when None.
+        with_test: Also score the test split, once.
+        watcher: Is told of progress and may ask to stop.
+        started: When the caller began, by ``time.monotonic``; now when None.
+
+    Raises:
+        ReviewscopeError: Settings, data or training failed; the run folder keeps what was reached.
+    """
+    config = with_settings(with_data(preset_config(preset), data, text_column, label_column), settings)
+    run = create_run(config, preset, name, with_test=with_test)
+    return run, execute_run(run, watcher or Watcher(), time.monotonic() if started is None else started)
+
+
+def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
+    """Train a new run, or go on with one that was stopped, interrupted or failed; a finished one only reports.
+
+    Args:
+        run: Its folder.
+        watcher: Is told of progress and may ask to stop; a stopped run keeps its best weights.
+        started: When the command began, by ``time.monotonic``.
+
+    Raises:
+        ReviewscopeError: Another process trains it, the data is not the same any more, or the training failed.
+    """
+    state = run.state
+    if state.status == "finished" and state.result:
+        return state.result
+    if state.status == "running":
+        raise RunError(f"Run {run.run_id} is being trained by another process right now.")
+    if state.status not in RESUMABLE:
+        raise RunError(f"Run {run.run_id} is {state.status} and cannot be trained.")
+    with run.locked():
+        run.save_state("running")
+        try:
+            outcome, evaluation = _train(run, watcher)
+            result = summarise(outcome, evaluation, time.monotonic() - started)
+        except Exception as error:
+            run.save_state("failed", str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}")
+            raise
+        run.save_state("finished" if outcome.finished else "stopped", "", result)
+    return result
+
+
+def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
+    watcher.on_phase("Loading the data", 0)
+    config = run.settings.config
+    splits = load_columns(config.data)
+    data_fingerprint = fingerprint(splits)
+    _check_origin(run, data_fingerprint, watcher)
+    outcome = train_model(run, config, splits["train"], data_fingerprint, watcher)
+    if not (run.settings.with_test and outcome.finished):
+        return outcome, None
+    test: LabelledTexts = splits["test"]
+    watcher.on_phase("Scoring the test split", len(test))
+    predictor = Predictor.load(run.model_file)
+    return outcome, evaluate_split(predictor, test, data_fingerprint, "test", watcher.on_progress)
+
+
+def _check_origin(run: Run, data_fingerprint: str, watcher: Watcher) -> None:
+    """Note what the weights depend on at the first start; compare with it at a resume."""
+    present = RunOrigin(
+        data_fingerprint=data_fingerprint,
+        libraries={name: importlib.metadata.version(name) for name in ("torch", "numpy", "pyarrow")}
+        | {"python": platform.python_version()},
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        threads=torch.get_num_threads(),
+    )
+    before = run.origin
+    if before is None:
+        run.save_origin(present)
+        return
+    if before.data_fingerprint != data_fingerprint:
+        raise RunError(
+            f"The data of run {run.run_id} is not what it was when the run began (fingerprint "
+            f"{data_fingerprint[:12]}, then {before.data_fingerprint[:12]}). Bring the old data back, or start a new run."
+        )
+    torch.set_num_threads(before.threads)
+    changed = [
+        f"{name} was {old}, is {present.libraries.get(name)}"
+        for name, old in before.libraries.items()
+        if present.libraries.get(name) != old
+    ]
+    if before.device != present.device:
+        changed.append(f"the device was {before.device}, is {present.device}")
+    if changed:
+        watcher.on_phase("Going on, though not bit for bit the same: " + "; ".join(changed), 0)
+
+
+def summarise(outcome: Outcome, evaluation: Evaluation | None, total_seconds: float) -> RunResult:
+    """Return a run's figures."""
+    position = outcome.position
+    result = RunResult(
+        parameters=outcome.parameters,
+        train_accuracy=position.train_accuracy or 0.0,
+        train_loss=position.train_loss or 0.0,
+        valid_accuracy=position.best_accuracy,
+        valid_loss=position.best_loss,
+        best_epoch=position.best_epoch,
+        epochs=position.epoch - 1,
+        train_seconds=round(position.seconds, 3),
+        total_seconds=round(total_seconds, 3),
+        peak_memory_mb=round(peak_memory_mb(), 1),
+        model_sha256=position.model_sha256,
+    )
+    if evaluation is None:
+        return result
+    metrics = evaluation.metrics
+    return result.model_copy(
+        update={"test_accuracy": metrics["accuracy"].value, "test_loss": metrics["log_loss"].value}
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has held, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
