@@ -186,7 +186,7 @@ def with_data(
         ConfigError: A column is named for a data set that is not a table.
     """
     if data not in ("imdb", "demo"):
-        source = {"source": "table", "path": os.path.abspath(data)}
+        source: dict[str, str | None] = {"source": "table", "path": os.path.abspath(data)}
     elif text_column or label_column:
         raise ConfigError(f"--text-column and --label-column belong to a table; {data} has its own columns.")
     else:
@@ -210,7 +210,7 @@ def with_settings(config: RunConfig, assignments: Iterable[str]) -> RunConfig:
         if not equals or not field:
             raise ConfigError(f"--set {assignment!r}: expected section.field=value, for example training.epochs=3.")
         if section not in document or field not in document[section]:
-            raise ConfigError(f"--set {assignment!r}: there is no setting {path!r}. Known: {', '.join(_paths(document))}.")
+            raise ConfigError(f"There is no setting {path!r}. Known: {', '.join(_paths(document))}.")
         document[section][field] = _parse_value(value)
     return parse_config(document)
 

@@ -20,7 +20,7 @@ from core.files import write_bytes
 LARGEST_FILE = 2**31
 LARGEST_HEADER = 2**20
 MOST_TENSORS = 1_024
-DTYPES = {name: np.dtype(code) for name, code in {"F32": "<f4", "F16": "<f2", "F64": "<f8", "I64": "<i8", "U8": "u1"}.items()}
+DTYPES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "U8": np.dtype("u1")}
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -110,7 +110,7 @@ def load_strict_json(text: str | bytes) -> Any:
 def _read_header(data: bytes) -> tuple[dict[str, Any], int]:
     """Return the header and the place where the tensors' bytes begin."""
     if data[:2] == b"PK" or data[:1] == b"\x80":
-        raise DamagedFileError("it is a pickle or zip archive, which can run code when opened", "Export it as .safetensors")
+        raise DamagedFileError("it is a pickle or zip archive, which can run code", "Export it as .safetensors")
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
         raise DamagedFileError("it is cut short or not a .safetensors file")

@@ -43,21 +43,21 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan(30, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.7),
-    Plan(32, ("aspect", "aspect", "p.say", "p.scene"), ("aspect",), "p.short", 0.75),
-    Plan(8, ("negation", "p.idiom"), ("negation",), "p.idiom", 0.4),
-    Plan(7, ("concede", "concede", "aspect"), ("contrast",), "contrast", 0.2),
-    Plan(4, ("reversal", "p.say"), ("reversal",), "reversal", 0.1),
-    Plan(9, ("mixed", "concede", "aspect"), ("mixed", "decide"), "mixed", 0.35),
-    Plan(6, ("comparison", "p.scene"), ("comparison",), "comparison", 0.4),
-    Plan(6, ("question", "p.question", "p.say"), ("question",), "question", 0.5),
+    Plan(26, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.7),
+    Plan(34, ("aspect", "p.aspect", "p.aspect", "p.say", "p.scene"), ("p.aspect",), "p.short", 0.6),
+    Plan(7, ("negation", "p.idiom", "p.scene"), ("negation",), "p.idiom", 0.4),
+    Plan(9, ("concede", "p.aspect"), ("contrast",), "contrast", 0.2),
+    Plan(4, ("p.aspect", "p.scene"), ("reversal",), "reversal", 0.1),
+    Plan(9, ("mixed", "aspect"), ("mixed", "decide"), "mixed", 0.3),
+    Plan(6, ("comparison", "p.scene", "p.aspect"), ("comparison",), "comparison", 0.4),
+    Plan(5, ("question", "p.question", "p.say"), ("question",), "question", 0.5),
 )
-SARCASM = Plan(14, ("sarcasm", "praise", "praise"), ("sarcasm",), "sarcasm", 0.0)
+SARCASM = Plan(12, ("sarcasm", "praise", "praise"), ("sarcasm",), "sarcasm", 0.0)
 EXTRAS = ("negation", "p.idiom", "question", "p.question", "comparison")
 TAGS = {
     "negation": "negation", "p.idiom": "negation", "concede": "contrast", "contrast": "contrast",
     "reversal": "contrast", "mixed": "mixed", "decide": "mixed", "sarcasm": "sarcasm", "praise": "sarcasm",
-    "aspect": "aspect", "p.short": "aspect", "comparison": "comparison", "question": "question", "p.question": "question",
+    "aspect": "aspect", "p.aspect": "aspect", "p.short": "aspect", "comparison": "comparison", "question": "question", "p.question": "question",
 }  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def _compose(dice: _Dice, writer: "_Writer") -> str:
     last = ""
     while _count(opening + body) < target - 20 and writer.has_more_to_say():
         move = dice.pick(plan.body)
-        body.append(writer.say("further" if move == last == "aspect" else move))
+        body.append(writer.say("further" if move == "aspect" and last.endswith("aspect") else move))
         last = move
     if target > 40 and dice.chance(0.1):
         body.append(writer.say(dice.pick(EXTRAS)))

@@ -290,7 +290,7 @@ COMMON: Table = {
         "over two evenings", "with the subtitles on", "at the old picture house on the corner",
         "in a room with nine other people", "on a laptop in a hotel room", "with a cold and a blanket",
     ),
-    "count": ("two", "three", "four", "five", "six", "seven", "nine", "a dozen"),
+    "count": ("two", "three", "four", "five", "six", "seven", "nine", "ten"),
     "early": (
         "ten minutes", "twenty minutes", "fifteen minutes", "forty minutes", "thirty minutes", "three scenes",
         "four scenes", "dozen scenes or so",
@@ -749,6 +749,15 @@ GOOD: Table = {
         "{p.thing} and {p.thing}: {p.rave}.", "{p.clause}. {p.adj} from start to finish.", "Seen {when}: {p.clause}.",
         "{friend} {p.reaction}, because {p.clause}.", "{p.clause}, {p.clause}, {p.clause}.",
     ),
+    "aspect": (
+        "Best of all, {p.clause}.", "Happily, {p.clause}.", "To my delight, {p.clause}.",
+        "I am glad to say that {p.clause}.", "It helps that {p.clause}.", "I love how {p.clause}.",
+        "My favourite part? {p.clause}.", "Thank goodness {p.clause}.", "{p.clause}, thank heavens.",
+        "The pleasures are many: {p.thing}, {p.thing}.", "I was impressed by {p.thing}.", "Full marks for {p.thing}.",
+        "What a pleasure to find {p.thing} and {p.thing}!", "{p.clause}: {p.rave}.",
+        "{friend} praised {p.thing}, and rightly so.", "Hats off to {director} for {p.thing}.",
+        "Even better, {p.clause}.", "I was delighted to find {p.thing}.",
+    ),
 }
 
 BAD: Table = {
@@ -848,6 +857,15 @@ BAD: Table = {
         "{p.clause}, {p.clause}. Hated it.", "{p.clause}, and I {p.feel} {whole}.",
         "{p.thing} and {p.thing}: {p.rave}.", "{p.clause}. {p.adj} from start to finish.", "Seen {when}: {p.clause}.",
         "{friend} {p.reaction}, because {p.clause}.", "{p.clause}, {p.clause}, {p.clause}.",
+    ),
+    "aspect": (
+        "Worst of all, {p.clause}.", "Sadly, {p.clause}.", "To my dismay, {p.clause}.",
+        "I am sorry to say that {p.clause}.", "It does not help that {p.clause}.", "I hate how {p.clause}.",
+        "My least favourite part? {p.clause}.", "Unfortunately {p.clause}.", "{p.clause}, alas.",
+        "The faults are many: {p.thing}, {p.thing}.", "I was put off by {p.thing}.", "No marks for {p.thing}.",
+        "What a pain to sit through {p.thing} and {p.thing}!", "{p.clause}: {p.rave}.",
+        "{friend} complained about {p.thing}, and rightly so.", "Shame on {director} for {p.thing}.",
+        "Even worse, {p.clause}.", "I was dismayed to find {p.thing}.",
     ),
 }
 

@@ -89,7 +89,7 @@ def to_columns(table: pa.Table) -> LabelledTexts:
     texts = table["text"].cast(pa.large_string()).combine_chunks()
     labels = table["label"].to_numpy().astype(np.int64)
     if texts.null_count or not np.isin(labels, (0, 1)).all():
-        raise DataError("The data set holds a missing text, or a label that is neither 0 nor 1. Use another copy of it.")
+        raise DataError("The data set holds a missing text, or a label other than 0 and 1. Use another copy of it.")
     return LabelledTexts(texts, labels)
 
 
@@ -136,7 +136,7 @@ def _is_hub_reachable() -> bool:
 
     try:
         HfApi().dataset_info(IMDB_HUB_NAME, revision=IMDB_REVISION, timeout=HUB_TIMEOUT_SECONDS)
-    except Exception:  # whatever is in the way, the cache is asked next
+    except Exception:  # noqa: BLE001 (whatever is in the way, the cache is asked next)
         return False
     return True
 
@@ -185,7 +185,7 @@ def read_labelled_table(path: Path, text_column: str | None, label_column: str |
         if isinstance(row, Reject):
             faults.append(f"line {row.line}: {row.reason}")
         elif (label := LABEL_SPELLINGS.get(row.fields[label_place].strip().casefold())) is None:
-            faults.append(f"line {row.line}: the label {row.fields[label_place][:40]!r} is neither negative nor positive")
+            faults.append(f"line {row.line}: the label {row.fields[label_place][:40]!r} is not a known one")
         else:
             texts.append(row.fields[text_place])
             labels.append(label)

@@ -12,6 +12,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,7 @@ BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of
     (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
 )
 SEPARATOR_LINE = re.compile(r"sep=([^\r\n])(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
-PLAIN_COLUMN = re.compile(r"\w[\w .()-]*", re.ASCII)
+PLAIN_COLUMN = re.compile(r"\w[\w .()-]*")
 
 UNCLOSED_QUOTE = "a quote opens a field and is not properly closed"
 TEXT_AFTER_QUOTE = "text follows a closing quote (a quote inside a quoted field is written twice)"
@@ -130,8 +131,8 @@ def sniff_table(path: Path, *, encoding: str | None = None, delimiter: str | Non
             "Choose comma, semicolon, tab or bar (|)."
         )
     header_line = 2 if separator else 1
-    with path.open(encoding=chosen, errors=UNDECODABLE, newline="") as stream:
-        columns = _read_header(_Records(stream, delimiter), header_line, path)
+    with _open_records(path, chosen, delimiter) as records:
+        columns = _read_header(records, header_line, path)
     return TableFormat(chosen, delimiter, columns, header_line)
 
 
@@ -181,7 +182,7 @@ def _choose_encoding(sample: bytes, asked: str | None, path: Path) -> str:
         return marked or "utf-8"
     try:
         name = codecs.lookup(asked).name
-        io.TextIOWrapper(io.BytesIO(), name)  # refuses codecs such as rot13, which do not turn bytes into text
+        b"\n".decode(name, UNDECODABLE)  # fails for rot13, idna and the like
     except (LookupError, ValueError) as error:
         raise TableError(
             f"{_shown(asked)} is not an encoding of text. Pass for example utf-8, cp1252, latin-1 or utf-16-le."
@@ -229,8 +230,6 @@ def _decode_sample(sample: bytes, encoding: str, tolerant: bool, path: Path) -> 
             "does not fit. Pass the encoding, for example cp1252, latin-1 or utf-16; or pass utf-8 to read it as "
             "UTF-8 and reject the lines that are not."
         ) from error
-    except UnicodeError as error:
-        raise TableError(f"{_shown(path.name)} is not {encoding}. Pass another one, for example cp1252.") from error
     return text if whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
 
 
@@ -266,6 +265,24 @@ def _count_fields(text: str, delimiter: str) -> list[int]:
     return [0 if isinstance(fields, str) else len(fields) for fields in records if fields] or [0]
 
 
+@contextmanager
+def _open_records(path: Path, encoding: str, delimiter: str) -> Iterator["_Records"]:
+    wrong_encoding = f"{_shown(path.name)} cannot be read as {_shown(encoding)}. Pass another encoding."
+    try:
+        stream = path.open(encoding=encoding, errors=UNDECODABLE, newline="")
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    except LookupError as error:
+        raise TableError(wrong_encoding) from error
+    with stream:
+        try:
+            yield _Records(stream, delimiter)
+        except OSError as error:
+            raise _cannot_open(path, error) from error
+        except UnicodeError as error:
+            raise TableError(wrong_encoding) from error
+
+
 def _read_header(records: "_Records", header_line: int, path: Path) -> tuple[str, ...]:
     where = f"{_shown(path.name)}, line {header_line}"
     for _ in range(header_line):
@@ -290,29 +307,22 @@ def read_rows(path: Path, table_format: TableFormat) -> Iterator[Row | Reject]:
     """Give every record after the header once and in order, as a Row or a Reject.
 
     A blank line is a row with an empty text where the table has one column, else a Reject; only the blank lines that
-    end a file are no records. When a quote goes wrong, its first physical line alone is rejected and reading resumes
-    at the next one: no record grows past ``MAX_RECORD`` characters, and where a quote that opened was seen to come to
-    nothing over a stretch of lines, any other that opens and stays open within it is rejected too, unread further.
-    A record with a NUL character, an undecodable byte, a field of over ``MAX_FIELD`` characters or another number of
-    fields than the header is rejected as a whole.
+    end a file are no records. A record with a NUL character, an undecodable byte, a field of over ``MAX_FIELD``
+    characters or another number of fields than the header is rejected as a whole. Where a quote goes wrong or stays
+    open for ``MAX_RECORD`` characters, only the first physical line of its record is rejected, and reading resumes at
+    the next line. If that line lies in the stretch that was searched and leaves a quote open too, it is rejected
+    without another search.
 
     Raises:
         TableError: On the first step: the file cannot be opened or its header is not that of ``table_format``.
     """
-    encoding = table_format.encoding
-    try:
-        with path.open(encoding=encoding, errors=UNDECODABLE, newline="") as stream:
-            records = _Records(stream, table_format.delimiter)
-            if _read_header(records, table_format.header_line, path) != table_format.columns:
-                raise TableError(
-                    f"{_shown(path.name)}, line {table_format.header_line}: the header is not the one seen before. "
-                    "The file has changed or is read in another way; open it again."
-                )
-            yield from _check_rows(records, len(table_format.columns))
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-    except (LookupError, UnicodeError) as error:
-        raise TableError(f"{_shown(path.name)} cannot be read as {_shown(encoding)}. Pass another encoding.") from error
+    with _open_records(path, table_format.encoding, table_format.delimiter) as records:
+        if _read_header(records, table_format.header_line, path) != table_format.columns:
+            raise TableError(
+                f"{_shown(path.name)}, line {table_format.header_line}: the header is not the one seen before. "
+                "The file has changed or is read in another way; open it again."
+            )
+        yield from _check_rows(records, len(table_format.columns))
 
 
 def _check_rows(records: "_Records", width: int) -> Iterator[Row | Reject]:
@@ -381,9 +391,9 @@ class _Records:
 
     def content(self) -> str:
         """Return the text of the last record as a Reject keeps it."""
-        text = self.text.rstrip("\r\n")
-        text = text if len(text) <= MAX_CONTENT else text[:MAX_CONTENT] + "…"
-        return UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", text)
+        beginning = self.text.rstrip("\r\n")[: MAX_CONTENT + 1]
+        shown = UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", beginning)
+        return shown if len(shown) <= MAX_CONTENT else shown[:MAX_CONTENT] + "…"
 
     def _split_quoted(self) -> list[str] | str:
         lines = self._lines
@@ -462,8 +472,8 @@ class _Lines:
     def give_up_record(self) -> None:
         """Give back all lines of the record but the first.
 
-        Every line between the first and the last stays inside the quote, so that a quote which one of them leaves open
-        meets the same end. Not reading on for each keeps a file of nothing but such lines linear.
+        Each line between the first and the last leaves the quote open, so a quote that one of them opens would end as
+        this one did. Not searching again keeps a file of nothing but such lines linear.
         """
         if len(self.record) > 1:
             self._hopeless_until = self.number - 1

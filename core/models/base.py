@@ -44,7 +44,7 @@ class SentimentModel(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def layers(self) -> dict[str, Sequence[nn.Parameter]]:
+    def layers(self) -> dict[str, Sequence[Tensor]]:
         """Return the parameters of each layer, by the layer's name, in reading order."""
 
     @property

@@ -84,7 +84,7 @@ class BiLSTM(SentimentModel):
         return logits.float()
 
     @property
-    def layers(self) -> dict[str, Sequence[nn.Parameter]]:
+    def layers(self) -> dict[str, Sequence[Tensor]]:
         recurrent = {f"lstm_layer_{number}": list(layer.parameters()) for number, layer in enumerate(self.lstm, 1)}
         return {"embedding": [self.embedding.weight], **recurrent, "fc": list(self.fc.parameters())}
 

@@ -144,4 +144,3 @@ def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentMode
 
 def _strip_prefix(tensors: Tensors, prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-

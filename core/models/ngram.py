@@ -67,5 +67,5 @@ class NgramModel(SentimentModel):
         return evidence[:, 0] / squares[:, 0].sqrt().clamp(min=LEAST_LENGTH) + self.bias
 
     @property
-    def layers(self) -> dict[str, Sequence[nn.Parameter]]:
+    def layers(self) -> dict[str, Sequence[Tensor]]:
         return {"ngram_weights": [self.weight], "bias": [self.bias]}

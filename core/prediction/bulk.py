@@ -106,11 +106,13 @@ def _score_chunk(
     ledger: Ledger,
     strict: bool,
 ) -> None:
-    predictions = predictor.predict([row.fields[place] for row in chunk if _has_text(row, place)])
+    readable = [row for row in chunk if isinstance(row, Row) and row.fields[place].strip()]
+    predictions = predictor.predict([row.fields[place] for row in readable])
     scores = zip(predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True)
+    score_of = {row.line: score for row, score in zip(readable, scores, strict=True)}
     for row in chunk:
-        if _has_text(row, place):
-            sentiment, probability, confidence = next(scores)
+        if row.line in score_of and isinstance(row, Row):
+            sentiment, probability, confidence = score_of[row.line]
             scored.write_row([*row.fields, sentiment, round(float(probability), 6), round(float(confidence), 6)])
             ledger.predicted += 1
             continue
@@ -121,10 +123,6 @@ def _score_chunk(
             scored.write_row([*row.fields, "", "", ""])
         rejects.write_row([reject.line, reject.reason, reject.content])
         ledger.rejected += 1
-
-
-def _has_text(row: Row | Reject, place: int) -> bool:
-    return isinstance(row, Row) and bool(row.fields[place].strip())
 
 
 def _output_columns(table_format: TableFormat) -> list[str]:

@@ -13,7 +13,7 @@ from core.preprocessing.cleaning import map_slices, split_words
 from core.preprocessing.encoded import EncodedTexts, concatenate
 from core.preprocessing.vocabulary import Vocabulary, count_vocabulary
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[np.uint8]]
 
 
 class Encoder(Protocol):
@@ -68,4 +68,3 @@ class WordEncoder:
         ids = self.vocabulary.look_up(coded.dictionary)[coded.indices.to_numpy()]
         offsets = words.offsets.to_numpy().astype(np.int64)
         return EncodedTexts(ids, offsets - offsets[0])
-

@@ -122,7 +122,8 @@ class NgramEncoder:
         hashes = self._known_hashes[ids]
         unknown = np.flatnonzero(ids == UNK)
         hashes[unknown] = _hash_words(coded.dictionary.take(pa.array(unknown)).to_pylist())
-        return hashes[coded.indices.to_numpy()]
+        looked_up: Hashes = hashes[coded.indices.to_numpy()]
+        return looked_up
 
 
 def _count_reviews(texts: pa.Array, config: PreprocessingConfig) -> pa.Array:
@@ -161,4 +162,5 @@ def _seen_often(hashes: Hashes, least: int) -> Hashes:
     hashes = np.sort(hashes)
     starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]])) if len(hashes) else np.zeros(0, int)
     counts = np.diff(np.concatenate([starts, [len(hashes)]]))
-    return hashes[starts[counts >= least]]
+    often: Hashes = hashes[starts[counts >= least]]
+    return often

@@ -49,7 +49,8 @@ class Vocabulary:
     def look_up(self, words: pa.Array) -> NDArray[np.int32]:
         """Return the ids of words (n) as int32 (n); unknown words get ``UNK``."""
         positions = pc.index_in(words, value_set=self._arrow_words)
-        return pc.fill_null(pc.add(positions, len(SPECIAL_TOKENS)), UNK).to_numpy(zero_copy_only=False).astype(np.int32)
+        ids: NDArray[np.int32] = pc.fill_null(pc.add(positions, len(SPECIAL_TOKENS)), UNK).to_numpy().astype(np.int32)
+        return ids
 
     def to_json(self) -> bytes:
         """Return the words as UTF-8 JSON."""

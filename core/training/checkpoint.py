@@ -105,8 +105,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, settings
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, newest first."""
-    found = [(int(match[1]), path) for path in folder.glob("*") if (match := re.fullmatch(r"step-(\d+)\.safetensors", path.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    names = [path.name for path in folder.glob("*") if re.fullmatch(r"step-\d+\.safetensors", path.name)]
+    return [folder / name for name in sorted(names, key=lambda name: int(name[5:-12]), reverse=True)]
 
 
 def _random_states() -> dict[str, NDArray[np.uint8]]:

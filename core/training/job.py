@@ -113,7 +113,7 @@ def _check_origin(run: Run, data_fingerprint: str, watcher: Watcher) -> None:
     if before.data_fingerprint != data_fingerprint:
         raise RunError(
             f"The data of run {run.run_id} is not what it was when the run began (fingerprint "
-            f"{data_fingerprint[:12]}, then {before.data_fingerprint[:12]}). Bring the old data back, or start a new run."
+            f"{data_fingerprint[:12]}, then {before.data_fingerprint[:12]}). Bring it back, or start a new run."
         )
     torch.set_num_threads(before.threads)
     changed = [

@@ -156,7 +156,7 @@ def training_step(
     logits = learner.model(batch.token_ids, batch.lengths)
     loss = functional.binary_cross_entropy_with_logits(logits, labels)
     learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     norm = clip_grad_norm_(learner.model.parameters(), learner.config.clip_norm)
     figures = {"loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item()}
     if not all(math.isfinite(value) for value in figures.values()):
@@ -180,7 +180,8 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
     position.loss_sum, position.correct, position.seen = 0.0, 0, 0
     if len(valid_set.encoded):
         loss, accuracy = score_validation(learner.model, valid_set)
-        is_better = position.best_accuracy is None or (accuracy, -loss) > (position.best_accuracy, -(position.best_loss or 0))
+        best = (position.best_accuracy or 0.0, -(position.best_loss or math.inf))
+        is_better = position.best_epoch is None or (accuracy, -loss) > best
         position.stale_epochs = 0 if is_better else position.stale_epochs + 1
         if is_better:
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss

@@ -139,7 +139,9 @@ def test_the_ledger_balances_however_lines_are_damaged(
     assert_every_line_is_accounted_for(text, records, first_line=2)
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=30), st.sampled_from(["", "1", "1,2,3", "\0,", '"a', '"a"b,"', "\n"]))
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=30), st.sampled_from(["", "1", "1,2,3", "\0,", '"a', '"a"b,"', "\n"])
+)
 @in_a_shared_folder
 def test_a_damaged_line_costs_no_other_row(tmp_path: Path, is_damaged: list[bool], damage: str) -> None:
     lines = [damage if damaged else f"{number},good" for number, damaged in enumerate(is_damaged)]
@@ -147,7 +149,9 @@ def test_a_damaged_line_costs_no_other_row(tmp_path: Path, is_damaged: list[bool
     records = read_rows(saved(tmp_path, "\n".join(["a,b", *lines, "last,good"]).encode()), TWO_COLUMNS)
 
     good = [record.fields for record in records if isinstance(record, Row)]
-    assert good == [(str(number), "good") for number, damaged in enumerate(is_damaged) if not damaged] + [("last", "good")]
+    assert good == [(str(number), "good") for number, damaged in enumerate(is_damaged) if not damaged] + [
+        ("last", "good")
+    ]
 
 
 @given(st.binary(max_size=80))
@@ -231,11 +235,11 @@ def test_the_csv_limit_of_the_process_is_never_lowered(tmp_path: Path) -> None:
 
 def test_a_rejected_text_is_kept_up_to_the_limit(tmp_path: Path) -> None:
     exact, longer = "x" * MAX_CONTENT, "x" * (MAX_CONTENT + 1)
-    path = saved(tmp_path, f"a,b\n{exact}\r\n{longer}\r\n".encode())
+    path = saved(tmp_path, f"a,b\n{exact}\r\n{longer}\r\n".encode() + b"\xff" * 300)
 
     contents = [record.content for record in read_rows(path, TWO_COLUMNS) if isinstance(record, Reject)]
 
-    assert contents == [exact, exact + "…"]
+    assert contents == [exact, exact + "…", "\\xff" * 250 + "…"]
 
 
 def test_a_file_that_changed_since_it_was_sniffed_is_refused(tmp_path: Path) -> None:
@@ -306,7 +310,7 @@ def test_a_long_record_behind_the_first_two_hundred_does_not_sway_the_guess(tmp_
 
 def test_no_text_column_is_guessed_where_every_name_stands_twice(tmp_path: Path) -> None:
     path = saved(tmp_path, b"x,x\n1,2\n")
-    with pytest.raises(TableError, match="Every column name of 'table.csv' stands twice"):
+    with pytest.raises(TableError, match=r"Every column name of 'table\.csv' stands twice"):
         guess_text_column(path, sniff_table(path))
 
 
@@ -314,7 +318,7 @@ def test_a_column_is_found_by_its_exact_name() -> None:
     table_format = TableFormat("utf-8", ",", ("id", "text", "", "Text", "x", "x"), 1)
     assert column_index(table_format, "Text") == 3
     assert column_index(table_format, "") == 2
-    with pytest.raises(TableError, match="There is no column 'TEXT'. Choose one of 'id', 'text', '', 'Text', 'x', 'x'"):
+    with pytest.raises(TableError, match=r"no column 'TEXT'\. Choose one of 'id', 'text', '', 'Text', 'x', 'x'\."):
         column_index(table_format, "TEXT")
     with pytest.raises(TableError, match="'x' stands more than once among 'id', 'text'"):
         column_index(table_format, "x")
@@ -327,9 +331,7 @@ def test_a_missing_column_lists_no_more_than_twenty_names() -> None:
 
 def test_the_writer_quotes_only_what_needs_it() -> None:
     rows = [["1", "plain text"], ["", ""], ["a,b", 'c"d'], ["e\rf", "g\nh"], [" i", "j;k\tl"]]
-    assert written(["id", "text"], rows) == (
-        b'id,text\n1,plain text\n,\n"a,b","c""d"\n"e\rf","g\nh"\n i,j;k\tl\n'
-    )  # fmt: skip
+    assert written(["id", "text"], rows) == (b'id,text\n1,plain text\n,\n"a,b","c""d"\n"e\rf","g\nh"\n i,j;k\tl\n')
 
 
 def test_an_empty_text_alone_in_its_row_is_written_as_quotes() -> None:
@@ -347,7 +349,7 @@ def test_the_safe_table_has_a_mark_and_no_formulas_and_our_numbers_stay_numbers(
     writer.write_row(["-1", -1])
     writer.write_row(["@x", 0.25])
     writer.write_row(["\rx", "-0.5"])
-    assert stream.getvalue() == (b"\xef\xbb\xbf" + b'"\'=text","score"\n' + b"'-1,-1\n'@x,0.25\n" + b'"\'\rx",\'-0.5\n')
+    assert stream.getvalue() == (b"\xef\xbb\xbf" + b'"\'=text","score"\n' + b"'-1,-1\n'@x,0.25\n" + b"\"'\rx\",'-0.5\n")
 
 
 def test_the_safe_table_is_read_back_with_its_apostrophes(tmp_path: Path) -> None:
