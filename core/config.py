@@ -113,7 +113,7 @@ class TrainingConfig(Section):
     )
     patience: int | None = Field(
         None, ge=1, title="Early stopping",
-        description="Stop after this many epochs without a better validation accuracy. Empty: never.",
+        description="Stop after this many epochs in a row that were no better on validation. Empty: never.",
     )  # fmt: skip
     seed: int = Field(0, ge=0, lt=2**32, title="Seed", description="Fixes the split, the order and every draw.")
 
@@ -156,7 +156,7 @@ PRESETS: Mapping[str, Preset] = {
         RunConfig(
             preprocessing=PreprocessingConfig(max_words=20_000, min_frequency=3, max_length=400),
             model=BiLSTMConfig(embedding_dim=100, hidden_size=96, num_layers=1, pooling="max"),
-            training=TrainingConfig(epochs=5, learning_rate=0.002, schedule="linear", patience=2),
+            training=TrainingConfig(epochs=4, learning_rate=0.002, schedule="linear", patience=2),
         ),
     ),
     "classic": Preset(

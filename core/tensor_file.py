@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from core.files import write_bytes
 
+METADATA_KEY = "reviewscope"
 LARGEST_FILE = 2**31
 LARGEST_HEADER = 2**20
 MOST_TENSORS = 1_024
@@ -54,8 +55,9 @@ def write_tensor_file(path: Path, file_format: str, document: str, tensors: Tens
 
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     sha256 = hash_content(document, contiguous)
-    metadata = {"format": file_format, "document": document, "sha256": sha256}
-    write_bytes(path, save(contiguous, metadata=metadata))
+    # One key: safetensors writes several in an order of its own each time, and the bytes would not be reproducible.
+    content = json.dumps({"format": file_format, "document": document, "sha256": sha256})
+    write_bytes(path, save(contiguous, metadata={METADATA_KEY: content}))
     return sha256
 
 
@@ -71,18 +73,14 @@ def read_tensor_file(path: Path, file_format: str) -> TensorFile:
         raise DamagedFileError(f"it has {size:,} bytes; at most {LARGEST_FILE:,} are accepted")
     data = path.read_bytes()
     header, start = _read_header(data)
-    metadata = header.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or metadata.get("format") != file_format:
-        raise DamagedFileError(f"it does not say that it is a {file_format} file", "Export it with Reviewscope")
-    if set(metadata) != {"format", "document", "sha256"} or not isinstance(metadata["document"], str):
-        raise DamagedFileError("its metadata is not document, format and sha256")
+    document, sha256 = _read_metadata(header.pop("__metadata__", None), file_format)
     tensors = _read_tensors(header, data, start)
-    if hash_content(metadata["document"], tensors) != metadata["sha256"]:
+    if hash_content(document, tensors) != sha256:
         raise DamagedFileError("its content does not match its SHA-256: it was damaged or altered")
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise DamagedFileError(f"the tensor {name[:60]!r} holds a value that is not a finite number")
-    return TensorFile(metadata["document"], tensors, metadata["sha256"])
+    return TensorFile(document, tensors, sha256)
 
 
 def hash_content(document: str, tensors: Tensors) -> str:
@@ -109,10 +107,10 @@ def load_strict_json(text: str | bytes) -> Any:
 
 def _read_header(data: bytes) -> tuple[dict[str, Any], int]:
     """Return the header and the place where the tensors' bytes begin."""
-    if data[:2] == b"PK" or data[:1] == b"\x80":
-        raise DamagedFileError("it is a pickle or zip archive, which can run code", "Export it as .safetensors")
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
+        if data[:2] == b"PK" or data[:1] == b"\x80":  # a pickle's first byte can also begin a sound header's length
+            raise DamagedFileError("it is a pickle or zip archive, which can run code", "Export it as .safetensors")
         raise DamagedFileError("it is cut short or not a .safetensors file")
     if length > LARGEST_HEADER:
         raise DamagedFileError(f"its header has {length:,} bytes; at most {LARGEST_HEADER:,} are accepted")
@@ -123,6 +121,20 @@ def _read_header(data: bytes) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict) or len(header) > MOST_TENSORS:
         raise DamagedFileError(f"its header is not a list of at most {MOST_TENSORS} tensors")
     return header, 8 + length
+
+
+def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str]:
+    """Return the document and the SHA-256 that the header states."""
+    try:
+        content = load_strict_json(metadata[METADATA_KEY])
+        found, document, sha256 = content["format"], content["document"], content["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError("it is not a file of Reviewscope", "Export it with Reviewscope") from error
+    if found != file_format:
+        raise DamagedFileError(f"it says that it is a {str(found)[:60]} file; a {file_format} file was expected")
+    if set(metadata) != {METADATA_KEY} or len(content) != 3 or not isinstance(document, str):
+        raise DamagedFileError("its metadata is not format, document and sha256 alone")
+    return document, sha256
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The demo corpus: film reviews that are invented here, so that every page works before any data set is at hand.
 
 The text comes from a small grammar over ``core.data.demo_words``. In the harder reviews the words of the other side
-outnumber the clause that decides, so a model that only counts words misjudges them.
+outnumber the clause that decides, so a model that only counts words misjudges many of them.
 """
 
 import csv
@@ -19,21 +19,39 @@ T = TypeVar("T")
 SEED = 2026
 SPLIT_SIZES = {"train": 2800, "test": 1200}
 PHENOMENA: tuple[str, ...] = (
-    "plain", "negation", "contrast", "mixed", "sarcasm", "aspect", "comparison", "question",
-)  # fmt: skip
+    "plain",
+    "negation",
+    "contrast",
+    "mixed",
+    "sarcasm",
+    "aspect",
+    "comparison",
+    "question",
+)
 TABLE_COLUMNS = ("review_id", "product", "date", "stars", "review")
 
 MIN_WORDS, MAX_WORDS = 5, 250
+BREAK = "<br /><br />"
+TITLES = tuple(film.title for film in FILMS)
+SIMPLE = re.compile(r"[^,;:.!?]{5,90}\.")
+OPENERS = ("I ", "It ", "The ", "There ", "My ")
 LABEL_NOISE = 0.05
 FIRST_DAY, DAYS = date(2024, 1, 1), 547
 TURNING_DAY = 335
 STAR_WEIGHTS = {False: (46, 42, 8, 3, 1), True: (1, 3, 8, 42, 46)}
-# Words a review aims at, from the first number up to the second, and how many reviews in a hundred do.
+FILM_WEIGHTS = {
+    False: [film.weight * (100 - film.positive_percent) for film in FILMS],
+    True: [film.weight * film.positive_percent for film in FILMS],
+}
+# The words a review aims at, from the first number to the second, and how many reviews in a hundred do.
 LENGTHS = (((5, 14), 9), ((15, 34), 22), ((35, 79), 38), ((80, 129), 20), ((130, 215), 11))
 
 
 class Plan(NamedTuple):
-    """How to build a review: its share, the moves its body draws on, those that end it, the odds of a clear verdict."""
+    """How a review is built from moves, where a move is the name of a table of phrases.
+
+    ``short`` is the one move of a very short review; ``verdict_odds`` says how often a plain verdict follows the end.
+    """
 
     share: int
     body: tuple[str, ...]
@@ -43,22 +61,34 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan(26, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.7),
-    Plan(34, ("aspect", "p.aspect", "p.aspect", "p.say", "p.scene"), ("p.aspect",), "p.short", 0.6),
+    Plan(26, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.75),
+    Plan(34, ("aspect", "p.aspect", "p.aspect", "p.say", "p.scene"), ("p.aspect",), "p.short", 0.7),
     Plan(7, ("negation", "p.idiom", "p.scene"), ("negation",), "p.idiom", 0.4),
     Plan(9, ("concede", "p.aspect"), ("contrast",), "contrast", 0.2),
     Plan(4, ("p.aspect", "p.scene"), ("reversal",), "reversal", 0.1),
-    Plan(9, ("mixed", "aspect"), ("mixed", "decide"), "mixed", 0.3),
+    Plan(9, ("mixed", "aspect", "p.aspect"), ("mixed", "decide"), "contrast", 0.4),
     Plan(6, ("comparison", "p.scene", "p.aspect"), ("comparison",), "comparison", 0.4),
     Plan(5, ("question", "p.question", "p.say"), ("question",), "question", 0.5),
 )
 SARCASM = Plan(12, ("sarcasm", "praise", "praise"), ("sarcasm",), "sarcasm", 0.0)
 EXTRAS = ("negation", "p.idiom", "question", "p.question", "comparison")
 TAGS = {
-    "negation": "negation", "p.idiom": "negation", "concede": "contrast", "contrast": "contrast",
-    "reversal": "contrast", "mixed": "mixed", "decide": "mixed", "sarcasm": "sarcasm", "praise": "sarcasm",
-    "aspect": "aspect", "p.aspect": "aspect", "p.short": "aspect", "comparison": "comparison", "question": "question", "p.question": "question",
-}  # fmt: skip
+    "negation": "negation",
+    "p.idiom": "negation",
+    "concede": "contrast",
+    "contrast": "contrast",
+    "reversal": "contrast",
+    "mixed": "mixed",
+    "decide": "mixed",
+    "sarcasm": "sarcasm",
+    "praise": "sarcasm",
+    "aspect": "aspect",
+    "p.aspect": "aspect",
+    "p.short": "aspect",
+    "comparison": "comparison",
+    "question": "question",
+    "p.question": "question",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +135,7 @@ def generate_reviews(seed: int = SEED, sizes: Mapping[str, int] | None = None) -
 def write_demo_table(file: IO[str], seed: int = SEED) -> int:
     r"""Write the test split as a CSV table without labels and return its number of rows, the header not counted.
 
-    Open ``file`` with ``newline=""``: the lines end in ``\n`` on every platform.
+    Open ``file`` with ``newline=""``, so that the lines end in ``\n`` on every platform.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(TABLE_COLUMNS)
@@ -131,7 +161,7 @@ class _Dice:
         return options[self.between(0, len(options) - 1)]
 
     def weighted(self, options: Sequence[T], weights: Sequence[int]) -> T:
-        # Whole weights: the sum of floats differs in the last bit between versions of Python.
+        # Whole weights, because the sum of floats may differ in the last bit between versions of Python.
         rest = self._draw() * sum(weights)
         for option, weight in zip(options, weights, strict=True):
             rest -= weight
@@ -148,73 +178,66 @@ def _moods(dice: _Dice, size: int) -> list[bool]:
     return moods[:size]
 
 
+class _Subject(NamedTuple):
+    """What a review is about, before a word of it is written."""
+
+    film: Film
+    positive: bool
+    day: int
+    stars: int
+
+
 def _review(dice: _Dice, positive: bool, seen: set[str]) -> DemoReview:
     film = dice.weighted(FILMS, FILM_WEIGHTS[positive])
-    day = _day(dice, film, positive)
     stars = dice.weighted((1, 2, 3, 4, 5), STAR_WEIGHTS[positive])
+    subject = _Subject(film, positive, _day(dice, film, positive), stars)
     flipped = dice.chance(LABEL_NOISE)
-    text, phenomena = _new_text(dice, film, positive, stars, seen)
+    text, phenomena = _new_text(dice, subject, seen)
     return DemoReview(
         text=text,
         label=int(positive != flipped),
         true_label=int(positive),
         phenomena=phenomena,
         product=film.title,
-        date=(FIRST_DAY + timedelta(days=day)).isoformat(),
+        date=(FIRST_DAY + timedelta(days=subject.day)).isoformat(),
         stars=stars,
     )
-
-
-FILM_WEIGHTS = {
-    True: [film.weight * film.positive_percent for film in FILMS],
-    False: [film.weight * (100 - film.positive_percent) for film in FILMS],
-}
 
 
 def _day(dice: _Dice, film: Film, positive: bool) -> int:
     if film.title == TURNING_TITLE:
         before = dice.chance(0.9) == positive
         return dice.between(0, TURNING_DAY - 1) if before else dice.between(TURNING_DAY, DAYS - 1)
-    # The smaller of two draws: most reviews come soon after the release.
+    # The smaller of two draws, because most reviews come soon after the release.
     return min(dice.between(film.release_day, DAYS - 1), dice.between(film.release_day, DAYS - 1))
 
 
-def _new_text(
-    dice: _Dice, film: Film, positive: bool, stars: int, seen: set[str]
-) -> tuple[str, tuple[str, ...]]:
+def _new_text(dice: _Dice, subject: _Subject, seen: set[str]) -> tuple[str, tuple[str, ...]]:
     while True:
-        writer = _Writer(dice, film, positive, stars)
-        text = _rough(dice, _compose(dice, writer))
+        writer = _Writer(dice, subject)
+        text = _rough(dice, _compose(dice, subject, writer))
         if text not in seen and MIN_WORDS <= len(text.split()) <= MAX_WORDS:
             seen.add(text)
             return text, writer.phenomena()
 
 
-def _compose(dice: _Dice, writer: "_Writer") -> str:
-    plans = PLANS if writer.positive else (*PLANS, SARCASM)
+def _compose(dice: _Dice, subject: _Subject, writer: "_Writer") -> str:
+    plans = PLANS if subject.positive else (*PLANS, SARCASM)
     plan = dice.weighted(plans, [each.share for each in plans])
-    target = dice.between(*dice.weighted(*zip(*LENGTHS, strict=True)))
-    opening = [writer.say(move) for move in _opening_moves(dice, target)]
-    body: list[str] = []
-    last = ""
-    while _count(opening + body) < target - 20 and writer.has_more_to_say():
-        move = dice.pick(plan.body)
-        body.append(writer.say("further" if move == "aspect" and last.endswith("aspect") else move))
-        last = move
-    if target > 40 and dice.chance(0.1):
-        body.append(writer.say(dice.pick(EXTRAS)))
-    if target >= 60 and dice.chance(0.25):
-        body.append(writer.say("digression"))
-    end = [writer.say(move) for move in (plan.end if target >= 15 else (plan.short,))]
-    if target >= 15 and dice.chance(plan.verdict_odds):
-        end.append(writer.say("p.verdict"))
-    if writer.stars_agree() and dice.chance(0.1):
-        end.append(writer.say("rating"))
-    return _paragraphs(dice, opening, body, end)
+    low, high = dice.weighted([span for span, _ in LENGTHS], [share for _, share in LENGTHS])
+    target = dice.between(low, high)
+    if target < 15:
+        return writer.say(plan.short)
+    opening = [writer.say(move) for move in _opening_moves(dice, subject, target)]
+    body = _body(dice, plan, writer, target - 20 - _count(opening))
+    end = [writer.say(move) for move in _end_moves(dice, plan, subject)]
+    return _paragraphs(dice, [_joined(dice, opening), _joined(dice, body), end])
 
 
-def _opening_moves(dice: _Dice, target: int) -> list[str]:
-    moves = ["context"] if target >= 15 and dice.chance(0.6) else []
+def _opening_moves(dice: _Dice, subject: _Subject, target: int) -> list[str]:
+    moves = ["context"] if dice.chance(0.6) else []
+    if subject.film.title == TURNING_TITLE and subject.day >= TURNING_DAY and dice.chance(0.4):
+        moves.append("recut")
     if target >= 35 and dice.chance(0.5):
         moves.append("premise")
     if target >= 80:
@@ -223,41 +246,85 @@ def _opening_moves(dice: _Dice, target: int) -> list[str]:
     return moves
 
 
+def _body(dice: _Dice, plan: Plan, writer: "_Writer", words: int) -> list[str]:
+    body: list[str] = []
+    last = ""
+    while _count(body) < words and len(body) < 12 and writer.has_more_to_say():
+        move = dice.pick(plan.body)
+        follows = move == "aspect" and last in ("aspect", "p.aspect")
+        body.append(writer.say("further" if follows else move))
+        last = move
+    if words > 20 and dice.chance(0.1):
+        body.append(writer.say(dice.pick(EXTRAS)))
+    if words > 20 and dice.chance(0.2):
+        body.append(writer.say("digression"))
+    return body
+
+
 def _count(sentences: list[str]) -> int:
     return sum(len(sentence.split()) for sentence in sentences)
 
 
-def _paragraphs(dice: _Dice, opening: list[str], body: list[str], end: list[str]) -> str:
-    parts = [" ".join(part) for part in (opening, body, end) if part]
-    text = parts[0]
-    long = _count(parts) > 90
-    for part in parts[1:]:
-        text += (BREAK if long and dice.chance(0.4) else " ") + part
+def _end_moves(dice: _Dice, plan: Plan, subject: _Subject) -> list[str]:
+    moves = list(plan.end)
+    if dice.chance(plan.verdict_odds):
+        moves.append("p.verdict")
+    # A rating in the text never contradicts what the text says.
+    agrees = subject.stars >= 4 if subject.positive else subject.stars <= 2
+    if agrees and dice.chance(0.1):
+        moves.append("rating")
+    return moves
+
+
+def _joined(dice: _Dice, sentences: list[str]) -> list[str]:
+    """Return the sentences with "and" between some simple neighbours, so that the text does not march."""
+    joined = sentences[:1]
+    for sentence in sentences[1:]:
+        simple = SIMPLE.fullmatch(joined[-1]) and SIMPLE.fullmatch(sentence) and not sentence.startswith(TITLES)
+        if simple and sentence.startswith(OPENERS) and dice.chance(0.4):
+            first = sentence[0] if sentence.startswith("I ") else sentence[0].lower()
+            joined[-1] = f"{joined[-1][:-1]}, and {first}{sentence[1:]}"
+        else:
+            joined.append(sentence)
+    return joined
+
+
+def _paragraphs(dice: _Dice, parts: list[list[str]]) -> str:
+    blocks = [" ".join(part) for part in parts if part]
+    long = _count(blocks) > 90
+    text = blocks[0]
+    for block in blocks[1:]:
+        text += (BREAK if long and dice.chance(0.4) else " ") + block
     return text
-
-
-BREAK = "<br /><br />"
 
 
 def _rough(dice: _Dice, text: str) -> str:
-    """Return the text as somebody in a hurry types it: now and then a word in capitals or a slip."""
-    if dice.chance(0.08):
-        word = dice.pick(EMPHASIS)
-        text = re.sub(rf"\b{word}\b", word.upper(), text, count=1)
-    if dice.chance(0.25):
-        right, wrong = dice.pick(TYPOS)
-        text = re.sub(rf"\b{right}\b", wrong, text, count=1)
+    """Return the text as people type it: now and then with a word in capitals or a slip."""
+    if dice.chance(0.06):
+        text = _with_one_changed(dice, text, [(word, word.upper()) for word in EMPHASIS])
+    if dice.chance(0.06):
+        text = _with_one_changed(dice, text, TYPOS)
     return text
+
+
+def _with_one_changed(dice: _Dice, text: str, changes: Sequence[tuple[str, str]]) -> str:
+    words = text.split()
+    found = [(old, new) for old, new in changes if old in words]
+    if not found:
+        return text
+    old, new = dice.pick(found)
+    return re.sub(rf"\b{old}\b", new, text, count=1)
 
 
 class _Writer:
     """The grammar at work on one review: it fills the slots of phrases and avoids saying a thing twice."""
 
-    def __init__(self, dice: _Dice, film: Film, positive: bool, stars: int) -> None:
-        self.positive = positive
+    def __init__(self, dice: _Dice, subject: _Subject) -> None:
+        film = subject.film
         self._dice = dice
-        self._stars = stars
-        self._tables = {"": COMMON, "p": GOOD if positive else BAD, "q": BAD if positive else GOOD}
+        self._positive = subject.positive
+        good, bad = (GOOD, BAD) if subject.positive else (BAD, GOOD)
+        self._tables = {"": COMMON, "p": good, "q": bad}
         self._people = {"director": film.director, "lead": film.lead, "support": film.support}
         self._facts = {
             "title": film.title,
@@ -265,31 +332,27 @@ class _Writer:
             "genre_plural": film.genre[:-1] + "ies" if film.genre.endswith("y") else film.genre + "s",
             "place": film.place,
             "hook": film.hook,
-            "other": dice.pick([other.title for other in FILMS if other is not film]),
+            "other": dice.pick([title for title in TITLES if title != film.title]),
             "spouse": dice.pick(("my husband", "my wife")),
-            "score": str(2 * stars - dice.between(0, 1)),
+            "score": str(2 * subject.stars - dice.between(0, 1)),
         }
         self._used: set[str] = set()
         self._aspects_left = list(ASPECTS)
         self._tags: set[str] = set()
 
     def say(self, move: str) -> str:
-        """Return a sentence or two of the kind that the move names (a table of phrases)."""
+        """Return a sentence or two of the kind that the move names."""
         if move in TAGS:
             self._tags.add(TAGS[move])
-        return _polish(self._fill(self._fresh(self._table(move))))
+        return _polished(self._filled(self._fresh(self._table(move))))
 
     def phenomena(self) -> tuple[str, ...]:
         """Return what the sentences so far plant, "plain" when that is nothing."""
         return tuple(name for name in PHENOMENA if name in (self._tags or {"plain"}))
 
     def has_more_to_say(self) -> bool:
-        """Return whether enough aspects of the film are left for two more sentences."""
+        """Return whether enough aspects of the film are left for a long sentence and the end."""
         return len(self._aspects_left) > 6
-
-    def stars_agree(self) -> bool:
-        """Return whether a rating in the text would not contradict what the text says."""
-        return self._stars >= 4 if self.positive else self._stars <= 2
 
     def _table(self, name: str) -> tuple[str, ...]:
         side, _, key = name.rpartition(".")
@@ -298,14 +361,14 @@ class _Writer:
     def _fresh(self, options: Sequence[str]) -> str:
         start = self._dice.between(0, len(options) - 1)
         for option in (*options[start:], *options[:start]):
-            # One sentence about the premise is enough, however it is put.
+            # However it is put, the premise is told once.
             mark = "{hook}" if "{hook}" in option else option
             if mark not in self._used:
                 self._used.add(mark)
                 return option
         return options[start]
 
-    def _fill(self, phrase: str) -> str:
+    def _filled(self, phrase: str) -> str:
         return re.sub(r"\{([\w.]+)\}", lambda slot: self._slot(slot[1]), phrase)
 
     def _slot(self, name: str) -> str:
@@ -315,8 +378,8 @@ class _Writer:
             return self._person(self._people[name])
         side, _, key = name.rpartition(".")
         if key in ("clause", "thing"):
-            return self._fill(self._opinion((side == "p") == self.positive, key))
-        return self._fill(self._fresh(self._table(name)))
+            return self._filled(self._opinion((side == "p") == self._positive, key))
+        return self._filled(self._fresh(self._table(name)))
 
     def _person(self, name: str) -> str:
         if name in self._used:
@@ -333,7 +396,7 @@ class _Writer:
         return f"{self._fresh(aspect.subjects)} {self._fresh(aspect.good if good else aspect.bad)}"
 
 
-def _polish(text: str) -> str:
-    """Return the text with "an" before vowels and a capital at the start of each sentence."""
-    text = re.sub(r"\b([Aa]) (?=(?!one\b)[aeiou]|honest|hour|8)", r"\1n ", text)
+def _polished(text: str) -> str:
+    """Return the text with "an" where it belongs and a capital at the start of each sentence."""
+    text = re.sub(r"\b([Aa]) (?=(?!one\b|user|uni[^n])[aeiou]|honest|hour|8)", r"\1n ", text)
     return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda letter: letter[0].upper(), text)

@@ -45,7 +45,7 @@ def load_dataset(config: DataConfig) -> "DatasetDict":
 
     if config.source == "imdb" and settings.data_folder() is None:
         return _load_imdb_from_hub()
-    splits = {name: Dataset(_to_table(split)) for name, split in load_columns(config).items()}
+    splits = {name: Dataset(to_table(split)) for name, split in load_columns(config).items()}
     return DatasetDict(splits)
 
 
@@ -205,7 +205,8 @@ def _guess_label_column(path: Path, columns: tuple[str, ...]) -> str:
     raise DataError(f"{path}: no column is called {' or '.join(LABEL_COLUMNS)}. Name the labels' with --label-column.")
 
 
-def _to_table(split: LabelledTexts) -> pa.Table:
+def to_table(split: LabelledTexts) -> pa.Table:
+    """Return columns as a table of text and label."""
     return pa.table({"text": split.texts, "label": split.labels})
 
 

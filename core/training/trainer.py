@@ -105,7 +105,7 @@ def train_model(run: Run, config: RunConfig, train_split: LabelledTexts, fingerp
     learner = build_learner(config, encoder, len(limited))
     learner.model.prepare(train_set.encoded, limited.labels)
     settings_hash = hash_settings(config, fingerprint)
-    position = resume_position(run, learner, settings_hash) or Position()
+    position = resume_position(run, learner, settings_hash, watcher) or Position()
 
     watcher.on_phase("Training", learner.total_steps)
     watcher.on_progress(position.step)
@@ -263,8 +263,10 @@ def build_learner(config: RunConfig, encoder: Encoder, examples: int) -> Learner
     return Learner(model, encoder, optimizer, device, config.training, total_steps)
 
 
-def resume_position(run: Run, learner: Learner, settings_hash: str) -> Position | None:
+def resume_position(run: Run, learner: Learner, settings_hash: str, watcher: Watcher) -> Position | None:
     """Restore the newest sound checkpoint and return its position; None when there is none at all.
+
+    A damaged checkpoint is passed over, and that is said.
 
     Raises:
         CheckpointError: There are checkpoints, but every one is damaged or belongs to other settings.
@@ -272,9 +274,13 @@ def resume_position(run: Run, learner: Learner, settings_hash: str) -> Position 
     faults = []
     for path in list_checkpoints(run.checkpoint_folder):
         try:
-            return load_checkpoint(path, learner.model, learner.optimizer, settings_hash)
+            position = load_checkpoint(path, learner.model, learner.optimizer, settings_hash)
         except CheckpointError as error:
             faults.append(str(error))
+            continue
+        if faults:
+            watcher.on_phase(" ".join([*faults, f"Going on from {path.name}, the one before."]), 0)
+        return position
     if faults:
         raise CheckpointError(" ".join(faults))
     return None

@@ -6,7 +6,8 @@ import io
 import zipfile
 from dataclasses import dataclass
 
-from core.data.tables import MAX_COLUMNS, MAX_FIELD, MAX_RECORD, Reject, Row
+from core.data.records import MAX_COLUMNS, MAX_FIELD, MAX_RECORD
+from core.data.tables import Reject, Row
 
 UNCLOSED = "a quote opens a field and is not properly closed"
 AFTER_QUOTE = "text follows a closing quote (a quote inside a quoted field is written twice)"

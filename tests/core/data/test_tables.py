@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.data.records import MAX_CONTENT
 from core.data.tables import (
-    MAX_CONTENT,
     SNIFFED_BYTES,
     Reject,
     Row,
@@ -25,7 +25,7 @@ from core.data.tables import (
     sniff_table,
 )
 from core.errors import TableError
-from tests.unit.data.awkward_tables import READABLE_TABLES, REFUSED_TABLES, ReadableTable, RefusedTable
+from tests.core.data.awkward_tables import READABLE_TABLES, REFUSED_TABLES, ReadableTable, RefusedTable
 
 TWO_COLUMNS = TableFormat("utf-8", ",", ("a", "b"), 1)
 PHYSICAL_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")

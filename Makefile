@@ -1,0 +1,56 @@
+PYTHON ?= python3.11
+# A pip index for torch alone, for example PyTorch's CPU wheels (see README). Empty: pip's own.
+TORCH_INDEX ?=
+PY := .venv/bin/python
+RUN_READY := .venv/run-ready
+DEV_READY := .venv/dev-ready
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help setup run test test-slow check bench starter gpu-classic format clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(RUN_READY) ## Make .venv with what the product needs; nothing happens when nothing changed
+
+$(RUN_READY): requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements.txt
+	touch $@
+
+$(DEV_READY): $(RUN_READY) requirements-dev.txt
+	$(PY) -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@
+
+run: $(RUN_READY) ## Train on the demo corpus, evaluate, and predict three texts
+	$(PY) -m core train --preset fast --data demo --test
+	$(PY) -m core evaluate latest --data demo
+	$(PY) -m core predict latest "A tender, funny film with a superb ending." "Two dull hours I will never get back." "The music is lovely, but the plot is a mess."
+
+test: $(DEV_READY) check ## Lint, types and all tests that take minutes at most
+	$(PY) -m pytest -n 2
+
+test-slow: $(DEV_READY) ## The tests that take long
+	$(PY) -m pytest -n 2 -m slow --timeout 3600
+
+check: $(DEV_READY) ## ruff, format and mypy, no tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: $(DEV_READY) ## Compare with scikit-learn, fastText and a padded LSTM loop, side by side, on the real data
+	$(PY) tests/benchmarks/peers.py
+
+starter: $(RUN_READY) ## Rebuild the shipped model and its card from the real data
+	$(PY) -m core.starter.build
+
+gpu-classic: ## Train the script's network with any Python that has torch; set PY to choose it
+	$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m core.training.gpu_classic
+
+format: $(DEV_READY) ## Format the code
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## Remove the environment and all caches; the workspace stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,236 @@
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingConfig, RunConfig
+from core.data.labelled import LabelledTexts, fingerprint_split
+from core.errors import CheckpointError, ReviewscopeError
+from core.runs import Run, create_run
+from core.training import trainer
+from core.training.checkpoint import list_checkpoints
+from core.training.trainer import Outcome, Watcher, learning_rate_at, train_model
+from tests.texts import invent_reviews
+
+REVIEWS = invent_reviews(120)
+MODELS: dict[str, ModelConfig] = {
+    "ngram": NgramConfig(bucket_bits=12, min_reviews=1),
+    "bilstm": BiLSTMConfig(embedding_dim=8, hidden_size=6, num_layers=2, dropout=0.4),
+}
+every_model = pytest.mark.parametrize("kind", MODELS)
+
+
+def small_config(kind: str, **training: object) -> RunConfig:
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.02, **training}
+    return RunConfig.model_validate(
+        {
+            "preprocessing": PreprocessingConfig(min_frequency=1).model_dump(),
+            "model": MODELS[kind].model_dump(),
+            "training": settings,
+        }
+    )
+
+
+class Killed(Exception):
+    """Stands for the process's sudden death."""
+
+
+@dataclass
+class Saboteur:
+    """Counts steps; at one of them it kills, or asks to stop."""
+
+    kill_at: int = -1
+    stop_at: int = -1
+    steps: int = 0
+    phases: list[str] = field(default_factory=list)
+
+    def watcher(self) -> Watcher:
+        return Watcher(lambda phase, total: self.phases.append(phase), self.count, lambda: self.steps == self.stop_at)
+
+    def count(self, done: int) -> None:
+        self.steps += done
+        if done and self.steps == self.kill_at:
+            raise Killed
+
+
+def run_training(run: Run, config: RunConfig, saboteur: Saboteur | None = None) -> Outcome:
+    watcher = saboteur.watcher() if saboteur else Watcher()
+    return train_model(run, config, REVIEWS, fingerprint_split(REVIEWS), watcher)
+
+
+def history_without_times(run: Run) -> list[dict[str, float]]:
+    return [
+        {key: value for key, value in line.items() if key not in ("time", "reviews_per_second")}
+        for line in run.read_history()
+    ]
+
+
+def trained(kind: str, **training: object) -> tuple[Run, Outcome]:
+    config = small_config(kind, **training)
+    run = create_run(config, kind)
+    return run, run_training(run, config)
+
+
+@every_model
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(kind: str) -> None:
+    hashes = [trained(kind, seed=seed)[1].position.model_sha256 for seed in (1, 1, 2)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@every_model
+def test_it_learns(kind: str) -> None:
+    _, outcome = trained(kind, epochs=8, learning_rate=0.05)
+    assert outcome.finished and outcome.position.best_accuracy == 1.0
+    assert outcome.position.train_loss is not None and outcome.position.train_loss < 0.4
+
+
+@every_model
+@pytest.mark.parametrize("kill_at", [1, 4, 7, 8, 13, 14, 20, 21])
+def test_a_run_killed_at_a_step_resumes_to_the_same_weights_and_history(
+    kind: str, kill_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0 if kill_at % 2 else 60.0)
+    expected_run, expected = trained(kind)
+    config = small_config(kind)
+    run = create_run(config, kind)
+    with pytest.raises(Killed):
+        run_training(run, config, Saboteur(kill_at=kill_at))
+    outcome = run_training(run, config)
+    assert outcome.position.model_sha256 == expected.position.model_sha256
+    assert run.model_file.read_bytes() == expected_run.model_file.read_bytes()
+    assert history_without_times(run) == history_without_times(expected_run)
+    assert outcome.position.best_accuracy == expected.position.best_accuracy
+
+
+@every_model
+def test_a_run_killed_twice_still_ends_alike(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    _, expected = trained(kind)
+    config = small_config(kind)
+    run = create_run(config, kind)
+    for kill_at in (5, 12):
+        with pytest.raises(Killed):
+            run_training(run, config, Saboteur(kill_at=kill_at))
+    assert run_training(run, config).position.model_sha256 == expected.position.model_sha256
+
+
+@every_model
+def test_a_stopped_run_keeps_a_model_and_goes_on_to_the_same_end(kind: str) -> None:
+    _, expected = trained(kind)
+    config = small_config(kind)
+    run = create_run(config, kind)
+    stopped = run_training(run, config, Saboteur(stop_at=3))
+    assert not stopped.finished and run.model_file.exists()
+    assert stopped.position.best_accuracy is not None and stopped.position.train_accuracy is not None
+    assert run_training(run, config).position.model_sha256 == expected.position.model_sha256
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    _, expected = trained("ngram")
+    config = small_config("ngram")
+    run = create_run(config, "ngram")
+    with pytest.raises(Killed):
+        run_training(run, config, Saboteur(kill_at=10))
+    newest, before = list_checkpoints(run.checkpoint_folder)
+    damage(newest)
+    saboteur = Saboteur()
+    assert run_training(run, config, saboteur).position.model_sha256 == expected.position.model_sha256
+    assert any("not usable" in phase and newest.name in phase and before.name in phase for phase in saboteur.phases)
+
+
+def test_nothing_but_damaged_checkpoints_is_said_and_nothing_is_overwritten() -> None:
+    config = small_config("ngram")
+    run = create_run(config, "ngram")
+    run_training(run, config, Saboteur(stop_at=3))
+    for path in list_checkpoints(run.checkpoint_folder):
+        damage(path)
+    with pytest.raises(CheckpointError, match="not usable"):
+        run_training(run, config)
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 4
+    path.write_bytes(data)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed_from() -> None:
+    config = small_config("ngram")
+    run = create_run(config, "ngram")
+    run_training(run, config, Saboteur(stop_at=3))
+    with pytest.raises(CheckpointError, match="other settings"):
+        run_training(run, small_config("ngram", seed=5))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_diverging_run_fails_in_a_sentence_and_keeps_the_last_good_model(kind: str) -> None:
+    config = small_config(kind, epochs=4)
+    run = create_run(config, kind)
+    run_training(run, config, Saboteur(stop_at=9))
+    kept = run.model_file.read_bytes()
+    with pytest.raises(ReviewscopeError, match="diverged at step"):
+        raise_rate(run, config)
+    assert run.model_file.read_bytes() == kept
+
+
+def raise_rate(run: Run, config: RunConfig) -> None:
+    """Go on with steps of a size that no weights survive."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "learning_rate_at", lambda *arguments: math.inf)
+        run_training(run, config)
+
+
+def test_validation_picks_the_epoch_that_is_kept() -> None:
+    run, outcome = trained("ngram", epochs=6, learning_rate=0.3)
+    validations = [line for line in run.read_history() if "valid_accuracy" in line]
+    best = max(validations, key=lambda line: (line["valid_accuracy"], -line["valid_loss"]))
+    assert outcome.position.best_epoch == best["epoch"]
+    assert outcome.position.best_accuracy == best["valid_accuracy"]
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves() -> None:
+    config = small_config("ngram", epochs=50, patience=2, learning_rate=0.3)
+    labels = REVIEWS.labels.copy()
+    labels[::5] ^= 1  # noise, which is learnt by heart and then costs on validation
+    noisy = LabelledTexts(REVIEWS.texts, labels)
+    outcome = train_model(create_run(config, "ngram"), config, noisy, fingerprint_split(noisy), Watcher())
+    assert outcome.finished
+    assert outcome.position.epoch - 1 == (outcome.position.best_epoch or 0) + 2 < 50
+
+
+def test_without_validation_the_last_epoch_is_kept() -> None:
+    config = small_config("ngram").model_copy(update={"data": RunConfig().data.model_copy(update={"validation_fraction": 0.0})})
+    run = create_run(config, "ngram")
+    outcome = run_training(run, config)
+    assert outcome.position.best_epoch == 3 and outcome.position.best_accuracy is None
+    assert not [line for line in run.read_history() if "valid_loss" in line]
+
+
+def test_a_part_of_the_data_keeps_the_vocabulary_of_the_whole() -> None:
+    config = small_config("bilstm")
+    limited = config.model_copy(update={"data": config.data.model_copy(update={"limit": 16})})
+    sizes = []
+    for each in (config, limited):
+        run = create_run(each, "bilstm")
+        run_training(run, each)
+        sizes.append(len(run.read_history()))
+        parameters = run_training(run, each).parameters
+    assert sizes[1] < sizes[0]
+    assert parameters == trained("bilstm")[1].parameters
+
+
+def test_the_linear_schedule_falls_from_the_learning_rate_towards_zero() -> None:
+    config = small_config("ngram", schedule="linear").training
+    assert learning_rate_at(config, 0, 10) == 0.02
+    assert learning_rate_at(config, 9, 10) == pytest.approx(0.002)
+    assert learning_rate_at(small_config("ngram").training, 9, 10) == 0.02
+
+
+def test_every_step_and_validation_stands_in_the_history_once() -> None:
+    run, outcome = trained("bilstm")
+    steps = [line["step"] for line in run.read_history() if "loss" in line]
+    assert steps == list(range(1, outcome.position.step + 1)) and len(steps) == 3 * 7
+    assert {"step", "epoch", "loss", "learning_rate", "gradient_norm", "reviews_per_second", "time"} == set(run.read_history()[0])
+    assert [line["epoch"] for line in run.read_history() if "valid_loss" in line] == [1, 2, 3]
