@@ -73,7 +73,7 @@ def train(
             label_column=label_column,
             name=name,
             with_test=test,
-            watcher=Watcher(progress.on_phase, progress.on_progress, stop),
+            watcher=Watcher(progress.on_phase, progress.on_notice, progress.on_progress, stop),
             started=started,
         )
     print_result(run_document(run), as_json=as_json)
@@ -87,7 +87,7 @@ def resume(run_id: Annotated[str, typer.Argument(metavar="RUN")], as_json: AsJso
     from core.training.trainer import Watcher
 
     with catch_stop() as stop, show_progress() as progress:
-        execute_run(run, Watcher(progress.on_phase, progress.on_progress, stop), started)
+        execute_run(run, Watcher(progress.on_phase, progress.on_notice, progress.on_progress, stop), started)
     print_result(run_document(run), as_json=as_json)
 
 

@@ -25,18 +25,21 @@ def print_result(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 @dataclass
 class ProgressReport:
-    """Shows phases and bars on stderr: a live bar with time left in a terminal, a line a phase elsewhere."""
+    """Shows phases on stderr as bars with time left, in a terminal only; notices everywhere."""
 
     bar: "Progress | None"
 
     def on_phase(self, phase: str, total: int) -> None:
         """Begin a phase of ``total`` units; 0 when that is not known."""
         if self.bar is None:
-            print(phase, file=sys.stderr, flush=True)
             return
         for task in self.bar.task_ids:
             self.bar.remove_task(task)
         self.bar.add_task(phase, total=total or None)
+
+    def on_notice(self, sentence: str) -> None:
+        """Print a sentence that stays."""
+        print(sentence, file=sys.stderr, flush=True)
 
     def on_progress(self, done: int) -> None:
         """Count units of the present phase."""

@@ -35,7 +35,7 @@ BREAK = "<br /><br />"
 TITLES = tuple(film.title for film in FILMS)
 SIMPLE = re.compile(r"[^,;:.!?]{5,90}\.")
 OPENERS = ("I ", "It ", "The ", "There ", "My ")
-LABEL_NOISE = 0.05
+FLIP_EVERY = 20
 FIRST_DAY, DAYS = date(2024, 1, 1), 547
 TURNING_DAY = 335
 STAR_WEIGHTS = {False: (46, 42, 8, 3, 1), True: (1, 3, 8, 42, 46)}
@@ -64,9 +64,9 @@ PLANS = (
     Plan(26, ("p.say", "p.say", "p.scene", "company"), ("p.say",), "p.say", 0.75),
     Plan(34, ("aspect", "p.aspect", "p.aspect", "p.say", "p.scene"), ("p.aspect",), "p.short", 0.7),
     Plan(7, ("negation", "p.idiom", "p.scene"), ("negation",), "p.idiom", 0.4),
-    Plan(9, ("concede", "p.aspect"), ("contrast",), "contrast", 0.2),
+    Plan(9, ("concede", "p.aspect"), ("contrast",), "contrast", 0.1),
     Plan(4, ("p.aspect", "p.scene"), ("reversal",), "reversal", 0.1),
-    Plan(9, ("mixed", "aspect", "p.aspect"), ("mixed", "decide"), "contrast", 0.4),
+    Plan(8, ("mixed", "aspect", "p.aspect"), ("mixed", "decide"), "contrast", 0.4),
     Plan(6, ("comparison", "p.scene", "p.aspect"), ("comparison",), "comparison", 0.4),
     Plan(5, ("question", "p.question", "p.say"), ("question",), "question", 0.5),
 )
@@ -119,7 +119,7 @@ def generate_reviews(seed: int = SEED, sizes: Mapping[str, int] | None = None) -
 
     Returns:
         For each split reviews of 5 to 250 words, no text twice in the whole corpus. ``true_label`` is balanced in
-        every prefix of even length; a label in twenty, drawn at random, contradicts it.
+        every prefix of even length; of every twenty labels one, drawn at random, contradicts it.
 
     Raises:
         ValueError: A size is negative.
@@ -129,7 +129,7 @@ def generate_reviews(seed: int = SEED, sizes: Mapping[str, int] | None = None) -
         raise ValueError(f"A split cannot hold fewer than 0 reviews, but the sizes are {dict(sizes)}.")
     dice = _Dice(seed)
     seen: set[str] = set()
-    return {split: [_review(dice, positive, seen) for positive in _moods(dice, size)] for split, size in sizes.items()}
+    return {split: [_review(dice, *label, seen) for label in _labels(dice, size)] for split, size in sizes.items()}
 
 
 def write_demo_table(file: IO[str], seed: int = SEED) -> int:
@@ -170,12 +170,17 @@ class _Dice:
         return options[-1]
 
 
-def _moods(dice: _Dice, size: int) -> list[bool]:
-    moods: list[bool] = []
-    while len(moods) < size:
+def _labels(dice: _Dice, size: int) -> list[tuple[bool, bool]]:
+    """Return for each review whether it is positive (one of every two) and whether its label is wrong."""
+    positive: list[bool] = []
+    while len(positive) < size:
         first = dice.chance(0.5)
-        moods += [first, not first]
-    return moods[:size]
+        positive += [first, not first]
+    flipped: list[bool] = []
+    while len(flipped) < size:
+        place = dice.between(1, FLIP_EVERY)
+        flipped += [number == place for number in range(1, FLIP_EVERY + 1)]
+    return list(zip(positive[:size], flipped[:size], strict=True))
 
 
 class _Subject(NamedTuple):
@@ -187,11 +192,10 @@ class _Subject(NamedTuple):
     stars: int
 
 
-def _review(dice: _Dice, positive: bool, seen: set[str]) -> DemoReview:
+def _review(dice: _Dice, positive: bool, flipped: bool, seen: set[str]) -> DemoReview:
     film = dice.weighted(FILMS, FILM_WEIGHTS[positive])
     stars = dice.weighted((1, 2, 3, 4, 5), STAR_WEIGHTS[positive])
     subject = _Subject(film, positive, _day(dice, film, positive), stars)
-    flipped = dice.chance(LABEL_NOISE)
     text, phenomena = _new_text(dice, subject, seen)
     return DemoReview(
         text=text,
@@ -235,10 +239,10 @@ def _compose(dice: _Dice, subject: _Subject, writer: "_Writer") -> str:
 
 
 def _opening_moves(dice: _Dice, subject: _Subject, target: int) -> list[str]:
-    moves = ["context"] if dice.chance(0.6) else []
+    moves = ["context"] if dice.chance(0.5) else []
     if subject.film.title == TURNING_TITLE and subject.day >= TURNING_DAY and dice.chance(0.4):
         moves.append("recut")
-    if target >= 35 and dice.chance(0.5):
+    if target >= 35 and dice.chance(0.4):
         moves.append("premise")
     if target >= 80:
         moves += ["premise"] if moves else ["context", "premise"]

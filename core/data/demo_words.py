@@ -292,7 +292,7 @@ COMMON: Table = {
         "over two evenings", "with the subtitles on", "at the old picture house on the corner",
         "in a room with nine other people", "on a laptop in a hotel room", "with a cold and a blanket",
     ),
-    "count": ("two", "three", "four", "five", "six", "seven", "nine", "ten"),
+    "count": ("two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "early": (
         "ten minutes", "twenty minutes", "fifteen minutes", "forty minutes", "thirty minutes", "three scenes",
         "four scenes", "five scenes",
@@ -371,7 +371,7 @@ COMMON: Table = {
         "Much depends on what happened in {spot} {count} years ago.",
         "{lead} spends the second half in {spot}, looking for the {token}.",
         "Picture {hook}, then add a {relation} who {obstacle}.",
-        "What we get is {place} in the rain, a {token}, and {lead} as {hook}.",
+        "What we get is {place}, a {token}, and {lead} as {hook}.",
     ),
     "aspect": (
         "{p.clause}.", "{p.clause}, and {p.clause}.", "{p.clause}; {p.clause}.", "What stays with me is {p.thing}.",
@@ -460,10 +460,10 @@ COMMON: Table = {
         "Next to this, {other} looks {q.adj}.", "{director}'s last one had {q.thing} and {q.thing}, but not this time.",
         "In {other} I found {q.thing} and {q.thing}; here it is the other way round.",
         "Compared with {other}, which I found {q.adj} and {q.adj}, this is another world.",
-        "I still remember {q.thing} in {other}. {title} could not be more different.",
+        "From {other} I still remember {q.thing}. {title} could not be more different.",
         "{other} gave us {q.thing}, {q.thing} and {q.thing}. {title} gives us {p.thing}.",
         "It makes {other} look {q.adj} and {q.adj}.", "As {p.adj} as {other} was {q.adj}.",
-        "I have seen {other} {count} times, and {title} is by far the more {p.long} of the two.",
+        "I have seen {other} more than once, and {title} is by far the more {p.long} of the two.",
         "People keep comparing it with {other}, which was {q.adj} from first to last, and this is nothing like it.",
     ),
     "question": (
@@ -755,7 +755,7 @@ GOOD: Table = {
         "{work} is so {p.adj} that {friend} {p.reaction}.",
         "If there is a more {p.long} {noun} than {title}, I have yet to see it.",
         "How {p.adj} it all is, and how {p.adj}!", "Every bit as {p.adj} as {friend} had told me.",
-        "{lead} alone is {p.rave}, and {work} is {p.rave} too.", "{p.adj}, {p.adj}, {p.adj}: I {p.feel} {whole}.",
+        "{lead} alone is {p.adj}, and {work} is {p.rave} too.", "{p.adj}, {p.adj}, {p.adj}: I {p.feel} {whole}.",
         "I have been to {count} films this month, and this was the most {p.long}.",
     ),
     "verdict": (
@@ -813,7 +813,7 @@ GOOD: Table = {
         "The pleasures are many: {p.thing}, {p.thing}.", "I was impressed by {p.thing} and {p.thing}.",
         "Full marks for {p.thing} and {p.thing}.", "What a pleasure to find {p.thing} and {p.thing}!",
         "{p.clause}: {p.rave}.", "{friend} praised {p.thing}, and rightly so.", "Hats off to {director} for {p.thing}.",
-        "Praise where praise is due: {p.clause}.", "I was delighted to find {p.thing} in a {genre}.",
+        "Praise where praise is due: {p.clause}.", "I was delighted to find, in a {genre}, {p.thing}.",
     ),
     "long": (
         "absorbing", "inventive", "affecting", "surprising", "rewarding", "satisfying", "exhilarating", "engaging",
@@ -882,7 +882,7 @@ BAD: Table = {
         "{work} is so {p.adj} that {friend} {p.reaction}.",
         "If there is a more {p.long} {noun} than {title}, I have yet to see it.",
         "How {p.adj} it all is, and how {p.adj}!", "Every bit as {p.adj} as {friend} had told me.",
-        "{lead} alone is {p.rave}, and {work} is {p.rave} too.", "{p.adj}, {p.adj}, {p.adj}: I {p.feel} {whole}.",
+        "{lead} alone is {p.adj}, and {work} is {p.rave} too.", "{p.adj}, {p.adj}, {p.adj}: I {p.feel} {whole}.",
         "I have been to {count} films this month, and this was the most {p.long}.",
     ),
     "verdict": (
@@ -943,7 +943,7 @@ BAD: Table = {
         "No marks for {p.thing} or {p.thing}.", "What a pain to sit through {p.thing} and {p.thing}!",
         "{p.clause}: {p.rave}.", "{friend} complained about {p.thing}, and rightly so.",
         "Shame on {director} for {p.thing}.", "Blame where blame is due: {p.clause}.",
-        "I was dismayed to find {p.thing} in a {genre}.",
+        "I was dismayed to find, in a {genre}, {p.thing}.",
     ),
     "long": (
         "tedious", "lifeless", "predictable", "pompous", "forgettable", "contrived", "tiresome", "laboured",

@@ -3,7 +3,8 @@
 The training loop takes plain columns (``LabelledTexts``), so that it also runs where ``datasets`` is not installed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,19 +110,13 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
 
 
 def _load_imdb_from_hub() -> "DatasetDict":
-    """Fetch IMDB from the hub, or from the hub's cache on this machine.
-
-    The hub is asked first with a short timeout: ``datasets`` alone retries for 23 s before it says that there is no
-    network.
-    """
-    from datasets import DatasetDict, DownloadConfig
+    """Fetch IMDB from the hub, or from the hub's cache on this machine when the hub does not answer soon."""
+    from datasets import DatasetDict
     from datasets import load_dataset as load_from_hub
 
-    is_reachable = _is_hub_reachable()
     try:
-        found = load_from_hub(
-            IMDB_HUB_NAME, revision=IMDB_REVISION, download_config=DownloadConfig(local_files_only=not is_reachable)
-        )
+        with _offline_unless_reachable():
+            found = load_from_hub(IMDB_HUB_NAME, revision=IMDB_REVISION)
     except Exception as error:  # the hub's client raises errors of many libraries
         raise DataError(
             f"IMDB could not be fetched from the hub ({IMDB_HUB_NAME}): {_first_line(error)}. Connect to the internet "
@@ -131,14 +126,24 @@ def _load_imdb_from_hub() -> "DatasetDict":
     return DatasetDict({name: found[name].select_columns(["text", "label"]) for name in SPLITS})
 
 
-def _is_hub_reachable() -> bool:
-    from huggingface_hub import HfApi
+@contextmanager
+def _offline_unless_reachable() -> Iterator[None]:
+    """Ask the hub once, with a short timeout; without an answer, let its client use the cache alone for this block.
 
+    Left alone, ``datasets`` retries for 23 s before it says that there is no network.
+    """
+    import datasets
+    from huggingface_hub import HfApi, constants
+
+    before = constants.HF_HUB_OFFLINE
     try:
         HfApi().dataset_info(IMDB_HUB_NAME, revision=IMDB_REVISION, timeout=HUB_TIMEOUT_SECONDS)
     except Exception:  # noqa: BLE001 (whatever is in the way, the cache is asked next)
-        return False
-    return True
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = before
 
 
 def _load_demo() -> dict[str, LabelledTexts]:

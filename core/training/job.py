@@ -124,7 +124,7 @@ def _check_origin(run: Run, data_fingerprint: str, watcher: Watcher) -> None:
     if before.device != present.device:
         changed.append(f"the device was {before.device}, is {present.device}")
     if changed:
-        watcher.on_phase("Going on, though not bit for bit the same: " + "; ".join(changed), 0)
+        watcher.on_notice(f"Going on, though not bit for bit as before: {'; '.join(changed)}.")
 
 
 def summarise(outcome: Outcome, evaluation: Evaluation | None, total_seconds: float) -> RunResult:

@@ -36,11 +36,13 @@ class Watcher:
 
     Attributes:
         on_phase: Called with what begins now, in words, and how many units of work it has.
+        on_notice: Called with a sentence that the user must not miss.
         on_progress: Called with the units just done.
         should_stop: Asked after every step.
     """
 
     on_phase: Callable[[str, int], None] = lambda phase, total: None
+    on_notice: Callable[[str], None] = lambda sentence: None
     on_progress: Callable[[int], None] = lambda done: None
     should_stop: Callable[[], bool] = lambda: False
 
@@ -279,7 +281,7 @@ def resume_position(run: Run, learner: Learner, settings_hash: str, watcher: Wat
             faults.append(str(error))
             continue
         if faults:
-            watcher.on_phase(" ".join([*faults, f"Going on from {path.name}, the one before."]), 0)
+            watcher.on_notice(" ".join([*faults, f"Going on from {path.name}, the one before."]))
         return position
     if faults:
         raise CheckpointError(" ".join(faults))

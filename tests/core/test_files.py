@@ -219,8 +219,9 @@ def test_a_second_holder_of_a_lock_gets_the_sentence(tmp_path: Path) -> None:
     lock = tmp_path / "deep" / "lock"
     with hold_lock(lock, "Somebody trains already."):
         assert is_locked(lock)
-        with pytest.raises(ReviewscopeError, match=r"^Somebody trains already\.$"), hold_lock(
-            lock, "Somebody trains already."
+        with (
+            pytest.raises(ReviewscopeError, match=r"^Somebody trains already\.$"),
+            hold_lock(lock, "Somebody trains already."),
         ):
             pytest.fail("two held the lock at once")
         assert is_locked(lock), "the refused one must not release it"

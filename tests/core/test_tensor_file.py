@@ -7,7 +7,7 @@ import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.tensor_file import (
     LARGEST_FILE,
     LARGEST_HEADER,
+    METADATA_KEY,
     MOST_TENSORS,
     DamagedFileError,
     hash_content,
@@ -53,9 +54,13 @@ def packed(header: bytes, payload: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + payload
 
 
-def metadata_of(tensors: Mapping[str, NDArray[Any]], document: str = DOCUMENT) -> dict[str, Any]:
-    """Return metadata with the checksum that a reader would compute if it read ``tensors``."""
+def content_of(tensors: Mapping[str, NDArray[Any]], document: str = DOCUMENT) -> dict[str, Any]:
+    """Return what the metadata says, with the checksum that a reader would compute if it read ``tensors``."""
     return {"format": FORMAT, "document": document, "sha256": hash_content(document, tensors)}
+
+
+def metadata_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    return {METADATA_KEY: json.dumps(content_of(tensors))}
 
 
 def crafted(entries: Mapping[str, Any], payload: bytes, claimed: Mapping[str, NDArray[Any]] | None = None) -> bytes:
@@ -64,12 +69,12 @@ def crafted(entries: Mapping[str, Any], payload: bytes, claimed: Mapping[str, ND
     return packed(json.dumps(header).encode(), payload)
 
 
-def assert_refused(path: Path, data: bytes, phrase: str) -> None:
+def assert_refused(path: Path, data: bytes, phrase: str | None = None) -> None:
     path.write_bytes(data)
     with pytest.raises(DamagedFileError, match=phrase) as caught:
         read_tensor_file(path, FORMAT)
     assert caught.value.advice
-    assert len(str(caught.value)) < 400
+    assert len(str(caught.value).encode()) < 400, "a sentence that can be shown"
 
 
 def test_what_is_written_comes_back_bit_for_bit(path: Path, sound: bytes) -> None:
@@ -140,7 +145,7 @@ def test_the_safetensors_library_reads_the_file_too(path: Path, sound: bytes) ->
     with safe_open(path, "np") as file:
         assert set(file.keys()) == set(TENSORS)
         assert all(np.array_equal(file.get_tensor(name), tensor) for name, tensor in TENSORS.items())
-        assert file.metadata()["document"] == DOCUMENT
+        assert json.loads(file.metadata()[METADATA_KEY])["document"] == DOCUMENT
 
 
 def test_a_file_can_be_read_whatever_the_length_of_its_header(path: Path) -> None:
@@ -165,7 +170,7 @@ def test_a_file_whose_header_length_begins_like_a_zip_archive_can_be_read(path: 
 
 def test_every_truncation_is_found(path: Path, sound: bytes) -> None:
     for length in range(len(sound)):
-        assert_refused(path, sound[:length], "")
+        assert_refused(path, sound[:length])
 
 
 @pytest.mark.parametrize("extra", [b"\0", b" ", b"}", b"\0" * 8, b"x" * 100])
@@ -173,9 +178,9 @@ def test_bytes_after_the_end_are_found(path: Path, sound: bytes, extra: bytes) -
     assert_refused(path, sound + extra, "its header describes")
 
 
-def test_a_flipped_bit_anywhere_is_found(path: Path, sound: bytes) -> None:
-    draw = np.random.default_rng(20_240_607)
-    for bit in draw.choice(len(sound) * 8, 300, replace=False).tolist() + list(range(64)):
+def assert_flips_are_found(path: Path, bits: Iterable[int]) -> None:
+    sound = path.read_bytes()
+    for bit in bits:
         damaged = bytearray(sound)
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
@@ -183,7 +188,18 @@ def test_a_flipped_bit_anywhere_is_found(path: Path, sound: bytes) -> None:
             file = read_tensor_file(path, FORMAT)
         except DamagedFileError:
             continue
-        pytest.fail(f"bit {bit} of byte {bit // 8} was flipped and the file was read as {file}")
+        pytest.fail(f"bit {bit % 8} of byte {bit // 8} was flipped, and the file was read as {file}")
+
+
+@pytest.mark.parametrize("document", ['{"a":[1,0.5,"x y"]}', DOCUMENT], ids=["plain letters", "other letters"])
+def test_a_flipped_bit_anywhere_is_found(path: Path, document: str) -> None:
+    write_tensor_file(path, FORMAT, document, TENSORS)
+    draw = np.random.default_rng(20_240_607)
+    assert_flips_are_found(path, draw.choice(path.stat().st_size * 8, 300, replace=False).tolist())
+
+
+def test_a_flipped_bit_that_only_turns_a_small_letter_into_a_capital_is_found(path: Path, sound: bytes) -> None:
+    assert_flips_are_found(path, range(5, len(sound) * 8, 8))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -197,20 +213,26 @@ def test_a_value_that_is_not_finite_is_refused_though_the_checksum_is_right(
 
 
 DUPLICATES = {
-    "a tensor": '{"__metadata__":M,"a":E,"a":E}',
-    "the metadata": '{"__metadata__":M,"a":E,"__metadata__":M}',
-    "a key of a tensor": '{"__metadata__":M,"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}',
-    "a key of the metadata": '{"__metadata__":{"format":"other",N,"a":E}',
+    "a tensor": '{"__metadata__":{M},"a":E,"a":E}',
+    "the metadata": '{"__metadata__":{M},"a":E,"__metadata__":{M}}',
+    "a key of a tensor": '{"__metadata__":{M},"a":{"dtype":"F32","shape":[2],"shape":[1],"data_offsets":[0,4]}}',
+    "a key of the metadata": '{"__metadata__":{"KEY":"{}",M},"a":E}',
 }
 
 
 @pytest.mark.parametrize("template", DUPLICATES.values(), ids=DUPLICATES)
 def test_a_header_key_that_stands_twice_is_refused_though_the_checksum_is_right(path: Path, template: str) -> None:
-    metadata = json.dumps(metadata_of({"a": ONE}))
-    header = template.replace("E", json.dumps(F32_ONE).replace("E", "")).replace("N", metadata[1:])
-    header = header.replace("M", metadata)
-    assert json.loads(header)["a"]["shape"] == [1], "a reader that takes the last one would accept it"
+    header = template.replace("KEY", METADATA_KEY).replace("E", json.dumps(F32_ONE).replace("E", ""))
+    header = header.replace("M", json.dumps(metadata_of({"a": ONE}))[1:-1])
+    loosely_read = json.loads(header)
+    assert loosely_read == {"__metadata__": metadata_of({"a": ONE}), "a": F32_ONE}, "the last one hides the fault"
     assert_refused(path, packed(header.encode(), ONE.tobytes()), "a key stands twice")
+
+
+def test_a_key_that_stands_twice_in_the_metadata_is_refused_though_the_checksum_is_right(path: Path) -> None:
+    content = json.dumps(content_of({"a": ONE}))
+    header = {"__metadata__": {METADATA_KEY: '{"document":"other",' + content[1:]}, "a": F32_ONE}
+    assert_refused(path, packed(json.dumps(header).encode(), ONE.tobytes()), "not a file of Reviewscope|twice")
 
 
 ZEROS = np.zeros(16, np.float32)
@@ -296,34 +318,56 @@ def test_a_crafted_file_without_any_fault_is_read(path: Path) -> None:
     assert set(read_tensor_file(path, FORMAT).tensors) == {"a", "b"}
 
 
-METADATA = {
-    "none": ({}, "does not say that it is a a-test/1 file"),
-    "another format": ({"format": "reviewscope-model/1"}, "does not say that it is a a-test/1 file"),
-    "no format": ({"format": None}, "does not say that it is a a-test/1 file"),
-    "a further key": ({"author": "x"}, "metadata is not document, format and sha256"),
-    "no document": ({"document": None}, "metadata is not document, format and sha256"),
-    "a document that is an object": ({"document": {}}, "metadata is not document, format and sha256"),
-    "no checksum": ({"sha256": None}, "metadata is not document, format and sha256|does not match its SHA-256"),
-    "a checksum that is a number": ({"sha256": 0}, "metadata is not document, format and sha256|SHA-256"),
+NOT_A_FILE_OF_OURS = "it is not a file of Reviewscope"
+NOT_ALONE = "its metadata is not format, document and sha256 alone"
+CONTENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "another format": ({"format": "reviewscope-model/1"}, "says that it is a reviewscope-model/1 file; a a-test/1"),
+    "a format that is a number": ({"format": 1}, "says that it is a 1 file; a a-test/1"),
+    "a long format": ({"format": "x" * 10_000}, "says that it is a x+ file; a a-test/1"),
+    "a format of half a character": ({"format": "\ud800"}, "file; a a-test/1"),
+    "no format": ({"format": None}, NOT_A_FILE_OF_OURS),
+    "no document": ({"document": None}, NOT_A_FILE_OF_OURS),
+    "no checksum": ({"sha256": None}, NOT_A_FILE_OF_OURS),
+    "a further key": ({"author": "x"}, NOT_ALONE),
+    "a document that is an object": ({"document": {}}, NOT_ALONE),
+    "a checksum that is a number": ({"sha256": 0}, "does not match its SHA-256"),
     "another document": ({"document": "{}"}, "does not match its SHA-256"),
     "another checksum": ({"sha256": "0" * 64}, "does not match its SHA-256"),
     "half a character": ({"document": "\ud800"}, "metadata|damaged|SHA-256"),
 }
 
 
-@pytest.mark.parametrize(("changes", "phrase"), METADATA.values(), ids=METADATA)
-def test_metadata_that_is_not_ours_is_refused(path: Path, changes: Mapping[str, Any], phrase: str) -> None:
-    changed = {**metadata_of({"a": ONE}), **changes}
-    header: dict[str, Any] = {"a": F32_ONE}
-    if changes:
-        header["__metadata__"] = {key: value for key, value in changed.items() if value is not None}
+@pytest.mark.parametrize(("changes", "phrase"), CONTENTS.values(), ids=CONTENTS)
+def test_metadata_that_says_something_else_is_refused(path: Path, changes: Mapping[str, Any], phrase: str) -> None:
+    changed = {**content_of({"a": ONE}), **changes}
+    content = json.dumps({key: value for key, value in changed.items() if value is not None})
+    header = {"__metadata__": {METADATA_KEY: content}, "a": F32_ONE}
     assert_refused(path, packed(json.dumps(header).encode(), ONE.tobytes()), phrase)
 
 
-@pytest.mark.parametrize("metadata", [None, [], "x", 1], ids=repr)
-def test_metadata_of_another_kind_is_refused(path: Path, metadata: object) -> None:
+CONTENT = json.dumps(content_of({"a": ONE}))
+FOREIGN_METADATA: Mapping[str, tuple[Any, str]] = {
+    "null": (None, NOT_A_FILE_OF_OURS),
+    "a list": ([METADATA_KEY], NOT_A_FILE_OF_OURS),
+    "a text": (CONTENT, NOT_A_FILE_OF_OURS),
+    "of another library": ({"format": "pt"}, NOT_A_FILE_OF_OURS),
+    "with a further key": ({METADATA_KEY: CONTENT, "format": "pt"}, NOT_ALONE),
+    "an object in place of text": ({METADATA_KEY: json.loads(CONTENT)}, NOT_A_FILE_OF_OURS),
+    "a list as text": ({METADATA_KEY: "[1, 2, 3]"}, NOT_A_FILE_OF_OURS),
+    "a text as text": ({METADATA_KEY: '"format"'}, NOT_A_FILE_OF_OURS),
+    "not JSON": ({METADATA_KEY: CONTENT[:-1]}, NOT_A_FILE_OF_OURS),
+    "nested deeply": ({METADATA_KEY: "[" * 100_000}, NOT_A_FILE_OF_OURS),
+}
+
+
+@pytest.mark.parametrize(("metadata", "phrase"), FOREIGN_METADATA.values(), ids=FOREIGN_METADATA)
+def test_metadata_of_another_kind_is_refused(path: Path, metadata: object, phrase: str) -> None:
     header = {"__metadata__": metadata, "a": F32_ONE}
-    assert_refused(path, packed(json.dumps(header).encode(), ONE.tobytes()), "does not say that it is")
+    assert_refused(path, packed(json.dumps(header).encode(), ONE.tobytes()), phrase)
+
+
+def test_a_file_without_metadata_is_refused(path: Path) -> None:
+    assert_refused(path, packed(json.dumps({"a": F32_ONE}).encode(), ONE.tobytes()), NOT_A_FILE_OF_OURS)
 
 
 def pickled(protocol: int) -> bytes:
@@ -362,7 +406,7 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("data", NOT_OURS.values(), ids=NOT_OURS)
 def test_a_file_of_another_kind_is_refused(path: Path, data: bytes) -> None:
-    assert_refused(path, data, "cut short|header|does not say that it is")
+    assert_refused(path, data, "cut short|header|not a file of Reviewscope")
 
 
 @pytest.mark.parametrize("length", [2**20 + 1, 2**31, 2**63, 2**64 - 1])
@@ -414,7 +458,7 @@ def test_names_of_tensors_are_names_and_never_paths(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "phrase"),
-    [('{"a": 1, "a": 1}', "a key stands twice: a"), ("[" * 100_000, "nested too deeply"), ("{", "")],
+    [('{"a": 1, "a": 1}', "a key stands twice: a"), ("[" * 100_000, "nested too deeply"), ("{", "Expecting")],
     ids=["a key twice", "nested deeply", "torn"],
 )
 def test_strict_json_refuses_what_readers_could_disagree_about(text: str, phrase: str) -> None:

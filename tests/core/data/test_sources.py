@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core import settings
+from core.config import DataConfig, RunConfig
+from core.data import sources
+from core.data.labelled import fingerprint
+from core.data.sources import choose_split, load_columns, load_dataset, read_labelled_table, to_columns
+from core.errors import DataError
+from tests.texts import invent_reviews
+
+SPLITS = {"train": invent_reviews(60), "test": invent_reviews(40, seed=1)}
+
+
+@pytest.fixture
+def imdb_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data" / "imdb" / "plain_text"
+    folder.mkdir(parents=True)
+    for name, split in SPLITS.items():
+        pq.write_table(sources.to_table(split), folder / f"{name}-00000-of-00001.parquet")
+    monkeypatch.setenv(settings.DATA_VARIABLE, str(tmp_path / "data"))
+    return folder
+
+
+@pytest.fixture
+def hub_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the hub: three splits, one of them without labels, as the real one has."""
+    tables = {name: datasets.Dataset(sources.to_table(split)) for name, split in SPLITS.items()}
+    unlabelled = datasets.Dataset(pa.table({"text": ["x"], "label": pa.array([-1], pa.int64())}))
+    monkeypatch.delenv(settings.DATA_VARIABLE, raising=False)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, revision: {**tables, "unsupervised": unlabelled})
+
+
+def test_a_local_folder_is_a_dataset_dict_of_text_and_label(imdb_like: Path) -> None:
+    found = load_dataset(DataConfig())
+    assert isinstance(found, datasets.DatasetDict) and set(found) == {"train", "test"}
+    assert found["train"].column_names == ["text", "label"]
+    assert list(found["test"]["text"]) == SPLITS["test"].texts.to_pylist()
+
+
+def test_folder_hub_and_table_of_the_same_rows_have_the_same_fingerprint(
+    imdb_like: Path, hub_like: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from_hub = fingerprint(load_columns(DataConfig()))
+    monkeypatch.setenv(settings.DATA_VARIABLE, str(imdb_like.parents[1]))
+    assert fingerprint(load_columns(DataConfig())) == from_hub
+    assert fingerprint({name: to_columns(split.data.table) for name, split in load_dataset(DataConfig()).items()}) == from_hub
+
+
+def test_the_hub_s_unlabelled_split_is_left_out(hub_like: None) -> None:
+    assert set(load_dataset(DataConfig())) == {"train", "test"}
+
+
+def test_a_folder_without_the_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.DATA_VARIABLE, str(tmp_path))
+    with pytest.raises(DataError, match=r"imdb/plain_text/train.*demo corpus"):
+        load_columns(DataConfig())
+
+
+def test_a_split_with_other_labels_is_refused() -> None:
+    with pytest.raises(DataError, match="a label other than 0 and 1"):
+        to_columns(pa.table({"text": ["x"], "label": [2]}))
+
+
+def test_the_demo_corpus_is_the_same_each_time_and_has_both_labels() -> None:
+    first, second = (load_columns(DataConfig(source="demo")) for _ in range(2))
+    assert fingerprint(first) == fingerprint(second)
+    assert 3_500 <= sum(map(len, first.values())) <= 4_500
+    assert all(0.45 < split.labels.mean() < 0.55 for split in first.values())
+
+
+@pytest.mark.parametrize("spelling", [("0", "1"), ("neg", "pos"), ("Negative", "POSITIVE"), ("-1", "1"), ("false", "true")])
+def test_labels_in_the_usual_spellings(tmp_path: Path, spelling: tuple[str, str]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"Sentiment;review\n{spelling[0]};a\n {spelling[1]} ;b\n")
+    rows = read_labelled_table(path, None, None)
+    assert rows.labels.tolist() == [0, 1] and rows.texts.to_pylist() == ["a", "b"]
+
+
+def test_a_fifth_of_a_table_is_held_out_alike_for_every_seed(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\n" + "".join(f"review {row},{row % 2}\n" for row in range(100)))
+    config = DataConfig(source="table", path=str(path))
+    first, second = load_columns(config), load_columns(config)
+    assert len(first["test"]) == 20 and first["test"].labels.sum() == 10
+    assert first["test"].texts.equals(second["test"].texts)
+    assert not set(first["test"].texts.to_pylist()) & set(first["train"].texts.to_pylist())
+
+
+def test_a_table_with_too_few_of_a_label_or_no_label_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\n" + "x,1\n" * 30)
+    with pytest.raises(DataError, match="0 reviews with label 0"):
+        load_columns(DataConfig(source="table", path=str(path)))
+    path.write_text("text,stars\nx,1\n")
+    with pytest.raises(DataError, match="--label-column"):
+        read_labelled_table(path, None, None)
+
+
+def test_validation_is_cut_from_train_and_shares_no_row_with_it() -> None:
+    config = RunConfig()
+    parts = [choose_split(SPLITS, name, config) for name in ("train", "valid")]
+    assert [len(part) for part in parts] == [54, 6]
+    assert np.concatenate([part.labels for part in parts]).sum() == SPLITS["train"].labels.sum()
+    with pytest.raises(DataError, match="no split 'dev'"):
+        choose_split(SPLITS, "dev", config)
+
+
+def test_the_real_data_has_the_documented_shape(imdb_folder: Path) -> None:
+    splits = load_columns(DataConfig())
+    assert {name: (len(split), int(split.labels.sum())) for name, split in splits.items()} == {
+        "train": (25_000, 12_500),
+        "test": (25_000, 12_500),
+    }
+    shared = set(splits["train"].texts.to_pylist()) & set(splits["test"].texts.to_pylist())
+    assert sum(text in shared for text in splits["test"].texts.to_pylist()) == 123

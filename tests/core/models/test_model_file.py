@@ -1,0 +1,431 @@
+"""A model file is data: it comes back exactly, or a sentence says what is wrong with it."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingConfig, RunConfig
+from core.errors import ModelFileError
+from core.models.base import SentimentModel
+from core.models.catalog import MODELS, build_model, fit_encoder
+from core.models.model_file import FORMAT, REFUSED_SUFFIXES, Architecture, load_model_file, save_model
+from core.models.scoring import score_texts
+from core.preprocessing.cleaning import as_text_array
+from core.preprocessing.encoders import Encoder
+from core.tensor_file import read_tensor_file, write_tensor_file
+from tests.texts import invent_reviews
+
+REVIEWS = invent_reviews(30)
+TEXTS = [*REVIEWS.texts.to_pylist(), "", "not a single known w0rd", "superb " * 500, "dull"]
+MODEL_CONFIGS: Mapping[str, ModelConfig] = {
+    "bilstm": BiLSTMConfig(embedding_dim=6, hidden_size=5, num_layers=2),
+    "ngram": NgramConfig(bucket_bits=10, min_reviews=1),
+}
+PREPROCESSING = PreprocessingConfig(min_frequency=1)
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that the tests have made, and where its tensors' names are."""
+
+    model: SentimentModel
+    encoder: Encoder
+    architecture: Architecture
+
+    def save(self, path: Path, **changes: Any) -> str:
+        return save_model(path, self.model, self.encoder, self.architecture.model_copy(update=changes))
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        return logits_of(self.model, self.encoder)
+
+
+def make(kind: str) -> Made:
+    config = RunConfig(preprocessing=PREPROCESSING, model=MODEL_CONFIGS[kind])
+    torch.manual_seed(5)
+    encoder = fit_encoder(REVIEWS.texts, config)
+    model = build_model(config, encoder.size)
+    model.prepare(encoder.encode(REVIEWS.texts), REVIEWS.labels)
+    if kind == "ngram":
+        torch.nn.init.normal_(model.weight)
+    return Made(model.eval(), encoder, Architecture(preprocessing=PREPROCESSING, model=config.model))
+
+
+MADE = {kind: make(kind) for kind in MODELS}
+every_kind = pytest.mark.parametrize("kind", MODELS)
+
+
+def logits_of(model: SentimentModel, encoder: Encoder) -> NDArray[np.float32]:
+    return score_texts(model, encoder.encode(as_text_array(TEXTS)))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def rewrite(path: Path, kind: str, change: Callable[[Tensors, dict[str, Any]], object] | None = None) -> None:
+    """Save a model, change its tensors or its architecture, and store it with a checksum that fits."""
+    MADE[kind].save(path)
+    file = read_tensor_file(path, FORMAT)
+    tensors, document = dict(file.tensors), json.loads(file.document)
+    if change:
+        change(tensors, document)
+    write_tensor_file(path, FORMAT, json.dumps(document, sort_keys=True, separators=(",", ":")), tensors)
+
+
+def assert_refused(path: Path, phrase: str) -> None:
+    with pytest.raises(ModelFileError, match=phrase) as caught:
+        load_model_file(path)
+    message = str(caught.value)
+    assert message.endswith(".") and len(message) < 700 and message.isprintable()
+
+
+def as_json_bytes(value: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+@every_kind
+def test_a_saved_model_gives_equal_logits_and_an_equal_checksum(path: Path, kind: str) -> None:
+    made = MADE[kind]
+    sha256 = made.save(path)
+    loaded = load_model_file(path)
+    assert np.array_equal(logits_of(loaded.model, loaded.encoder), made.logits)
+    assert loaded.sha256 == sha256
+    assert loaded.architecture == made.architecture
+    assert loaded.encoder.vocabulary.words == made.encoder.vocabulary.words
+    again = save_model(path.with_name("again.safetensors"), loaded.model, loaded.encoder, loaded.architecture)
+    assert again == sha256
+    assert path.read_bytes() == path.with_name("again.safetensors").read_bytes()
+
+
+@every_kind
+def test_a_loaded_model_is_ready_to_score_and_owns_its_weights(path: Path, kind: str) -> None:
+    MADE[kind].save(path)
+    model = load_model_file(path).model
+    assert not model.training
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert all(not value.is_meta for value in model.state_dict().values())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    assert np.array_equal(logits_of(load_model_file(path).model, MADE[kind].encoder), MADE[kind].logits)
+
+
+@every_kind
+def test_the_checksum_depends_on_neither_the_file_s_name_nor_the_time(
+    path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = MADE[kind].save(path)
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    other = path.with_name("another name.safetensors")
+    assert MADE[kind].save(other) == first
+    os.utime(other, (0, 0))
+    assert load_model_file(other).sha256 == first
+    assert other.read_bytes() == path.read_bytes()
+
+
+@every_kind
+def test_the_checksum_depends_on_every_weight_on_the_words_and_on_the_settings(path: Path, kind: str) -> None:
+    def negate(name: str) -> Callable[[Tensors, dict[str, Any]], object]:
+        return lambda tensors, _: tensors.update({name: -tensors[name]})
+
+    def rename_a_word(tensors: Tensors, _: dict[str, Any]) -> None:
+        words = json.loads(tensors["encoder.vocabulary"].tobytes())
+        tensors["encoder.vocabulary"] = as_json_bytes([words[0] + "x", *words[1:]])
+
+    def shorten(_: Tensors, document: dict[str, Any]) -> None:
+        document["preprocessing"]["max_length"] = 9
+
+    rewrite(path, kind)
+    sums = {load_model_file(path).sha256}
+    changes = [negate(f"model.{name}") for name, _ in MADE[kind].model.named_parameters() if name != "bias"]
+    for change in [*changes, rename_a_word, shorten]:
+        rewrite(path, kind, change)
+        sums.add(load_model_file(path).sha256)
+    assert len(sums) == 1 + len(changes) + 2
+
+
+@every_kind
+def test_half_precision_halves_the_weights_and_moves_scores_by_at_most_two_thousandths(path: Path, kind: str) -> None:
+    made = MADE[kind]
+    made.save(path)
+    half_path = path.with_name("half.safetensors")
+    half_sha256 = made.save(half_path, dtype="F16")
+    half = load_model_file(half_path)
+    assert half.architecture.dtype == "F16" and half.sha256 == half_sha256 != load_model_file(path).sha256
+    assert {value.dtype for value in half.model.state_dict().values()} == {torch.float32}
+    saved = sum(value.numel() * 2 for value in made.model.state_dict().values())
+    assert path.stat().st_size - half_path.stat().st_size == pytest.approx(saved, abs=64)
+    scores, half_scores = (1 / (1 + np.exp(-logits)) for logits in (made.logits, logits_of(half.model, half.encoder)))
+    assert np.ptp(scores) > 0.01, "scores that are all alike would prove nothing"
+    assert np.abs(scores - half_scores).max() <= 2e-3
+
+
+@every_kind
+def test_every_weight_that_is_missing_or_of_another_shape_or_type_is_named(path: Path, kind: str) -> None:
+    for name, value in MADE[kind].model.state_dict().items():
+        longer = (value.shape[0] + 1, *value.shape[1:])
+        for wrong in (None, np.zeros(longer, np.float32), np.zeros(value.shape, np.float16), value.numpy()[None]):
+
+            def change(
+                tensors: Tensors, _: object, name: str = f"model.{name}", wrong: NDArray[Any] | None = wrong
+            ) -> None:
+                del tensors[name]
+                if wrong is not None:
+                    tensors[name] = wrong
+
+            rewrite(path, kind, change)
+            assert_refused(path, rf"do not have the names, shapes or types of its architecture: \['{name}'\]")
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("name", "phrase"),
+    [
+        ("model.extra", r"names, shapes or types of its architecture: \['extra'\]"),
+        ("encoder.extra", "its encoder should hold .*; found .*'extra'"),
+        ("extra", "it holds tensors that no model of ours has"),
+        ("../../x", "it holds tensors that no model of ours has"),
+        ("optimizer.0.step", "it holds tensors that no model of ours has"),
+    ],
+)
+def test_a_tensor_too_many_is_refused(path: Path, kind: str, name: str, phrase: str) -> None:
+    rewrite(path, kind, lambda tensors, _: tensors.update({name: np.zeros(1, np.float32)}))
+    assert_refused(path, phrase)
+
+
+@every_kind
+def test_weights_in_half_precision_need_an_architecture_that_says_so(path: Path, kind: str) -> None:
+    rewrite(path, kind, lambda _, document: document.update(dtype="F16"))
+    assert_refused(path, "names, shapes or types of its architecture")
+
+
+@every_kind
+def test_a_weight_that_is_not_a_number_is_refused(path: Path, kind: str) -> None:
+    def spoil(tensors: Tensors, _: object) -> None:
+        name = next(name for name in tensors if name.startswith("model."))
+        tensors[name] = np.full(tensors[name].shape, np.nan, np.float32)
+
+    rewrite(path, kind, spoil)
+    assert_refused(path, "not a finite number")
+
+
+@pytest.mark.parametrize("changes", [{"embedding_dim": 7}, {"hidden_size": 4}, {"num_layers": 1}, {"num_layers": 3}])
+def test_sizes_other_than_those_of_the_weights_are_refused(path: Path, changes: dict[str, Any]) -> None:
+    rewrite(path, "bilstm", lambda _, document: document["model"].update(changes))
+    assert_refused(path, "names, shapes or types of its architecture")
+
+
+ARCHITECTURES: Mapping[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "an unknown key": (lambda d: d.update(trust_remote_code=True), "trust_remote_code: Extra inputs"),
+    "an unknown key of the model": (lambda d: d["model"].update(activation="relu"), "activation: Extra inputs"),
+    "an unknown key of the words": (lambda d: d["preprocessing"].update(stem=True), "stem: Extra inputs"),
+    "an unknown kind": (lambda d: d["model"].update(kind="os.system"), "architecture is out of bounds: model"),
+    "no kind": (lambda d: d["model"].pop("kind"), "architecture is out of bounds: model"),
+    "no model": (lambda d: d.pop("model"), "architecture is out of bounds: model: Field required"),
+    "no preprocessing": (lambda d: d.pop("preprocessing"), "out of bounds: preprocessing: Field required"),
+    "an unknown type": (lambda d: d.update(dtype="I8"), "architecture is out of bounds: dtype"),
+    "a length of none": (lambda d: d["preprocessing"].update(max_length=0), r"max_length: .*\(found '0'\)"),
+    "other labels": (lambda d: d.update(labels=["positive", "negative"]), "not one that this version writes"),
+    "three labels": (lambda d: d.update(labels=["a", "b", "c"]), "architecture is out of bounds: labels"),
+    "a default left out": (lambda d: d.pop("dtype"), "not one that this version writes"),
+    "a number in quotes": (lambda d: d["preprocessing"].update(max_words="10000"), "not one that this version writes"),
+}  # fmt: skip
+
+
+@every_kind
+@pytest.mark.parametrize(("change", "phrase"), ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_an_architecture_that_is_not_ours_is_refused(
+    path: Path, kind: str, change: Callable[[dict[str, Any]], object], phrase: str
+) -> None:
+    rewrite(path, kind, lambda _, document: change(document))
+    assert_refused(path, phrase)
+
+
+SIZES = [
+    ("bilstm", "embedding_dim", 0),
+    ("bilstm", "embedding_dim", 2_049),
+    ("bilstm", "hidden_size", -1),
+    ("bilstm", "hidden_size", 10**18),
+    ("bilstm", "num_layers", 0),
+    ("bilstm", "num_layers", 1_000_000),
+    ("bilstm", "dropout", 1.0),
+    ("ngram", "bucket_bits", 63),
+    ("ngram", "bucket_bits", 0),
+    ("ngram", "max_n", 6),
+    ("ngram", "smoothing", 0),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), SIZES)
+def test_a_size_out_of_bounds_is_named_with_its_value(path: Path, kind: str, field: str, value: float) -> None:
+    rewrite(path, kind, lambda _, document: document["model"].update({field: value}))
+    assert_refused(path, rf"its architecture is out of bounds: model\.{field}: .*\(found '{value}'\)")
+
+
+DOCUMENTS = {
+    "nothing": ("", "its architecture is not readable"),
+    "not JSON": ("BiLSTM(6, 5)", "its architecture is not readable"),
+    "a list": ("[]", "its architecture is out of bounds"),
+    "nested deeply": ("[" * 100_000, "its architecture is not readable .nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("document", "phrase"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_document_that_is_no_architecture_is_refused(path: Path, document: str, phrase: str) -> None:
+    MADE["bilstm"].save(path)
+    write_tensor_file(path, FORMAT, document, read_tensor_file(path, FORMAT).tensors)
+    assert_refused(path, phrase)
+
+
+@every_kind
+def test_an_architecture_in_another_spelling_is_refused(path: Path, kind: str) -> None:
+    # One model has one spelling, or it would have several checksums.
+    MADE[kind].save(path)
+    file = read_tensor_file(path, FORMAT)
+    doubled = file.document[:-1] + ',"dtype":"F32"}'
+    for document, phrase in ((file.document + " ", "this version writes"), (doubled, "a key stands twice: dtype")):
+        write_tensor_file(path, FORMAT, document, file.tensors)
+        assert_refused(path, phrase)
+
+
+def words_of(kind: str) -> list[str]:
+    return MADE[kind].encoder.vocabulary.words
+
+
+VOCABULARIES: Mapping[str, tuple[Callable[[list[str]], bytes], str]] = {
+    "not JSON": (lambda words: b"the\nplot\nis", "vocabulary is not UTF-8 JSON"),
+    "nothing": (lambda words: b"", "vocabulary is not UTF-8 JSON"),
+    "cut short": (lambda words: json.dumps(words).encode()[:-3], "vocabulary is not UTF-8 JSON"),
+    "not UTF-8": (lambda words: b'["\xff\xfe"]', "vocabulary is not UTF-8 JSON"),
+    "an object": (lambda words: json.dumps(dict.fromkeys(words)).encode(), "vocabulary is not a list of words"),
+    "a text": (lambda words: b'"the plot"', "vocabulary is not a list of words"),
+    "null": (lambda words: b"null", "vocabulary is not a list of words"),
+    "a list of numbers": (lambda words: json.dumps(list(range(len(words)))).encode(), "not a list of words"),
+    "one that is no word": (lambda words: json.dumps([*words[1:], None]).encode(), "not a list of words"),
+    "a word twice": (lambda words: json.dumps([*words[1:], words[1]]).encode(), "holds a word twice"),
+    "nested deeply": (lambda words: b"[" * 100_000 + b"]" * 100_000, "vocabulary"),
+    "half a character": (lambda words: json.dumps([*words[1:], "\ud800"]).encode(), "vocabulary"),
+}
+
+
+@every_kind
+@pytest.mark.parametrize(("spoil", "phrase"), VOCABULARIES.values(), ids=VOCABULARIES)
+def test_a_vocabulary_that_is_no_list_of_distinct_words_is_refused(
+    path: Path, kind: str, spoil: Callable[[list[str]], bytes], phrase: str
+) -> None:
+    spoilt = np.frombuffer(spoil(words_of(kind)), np.uint8)
+    rewrite(path, kind, lambda tensors, _: tensors.update({"encoder.vocabulary": spoilt}))
+    assert_refused(path, phrase)
+
+
+@pytest.mark.parametrize("change", [lambda words: words[:-1], lambda words: [*words, "another"], lambda words: []])
+def test_a_vocabulary_of_another_length_than_the_embedding_is_refused(
+    path: Path, change: Callable[[list[str]], list[str]]
+) -> None:
+    changed = as_json_bytes(change(words_of("bilstm")))
+    rewrite(path, "bilstm", lambda tensors, _: tensors.update({"encoder.vocabulary": changed}))
+    assert_refused(path, r"names, shapes or types of its architecture: \['embedding.weight'\]")
+
+
+@every_kind
+def test_a_missing_vocabulary_is_named(path: Path, kind: str) -> None:
+    rewrite(path, kind, lambda tensors, _: tensors.pop("encoder.vocabulary"))
+    assert_refused(path, "its encoder lacks the tensor 'vocabulary'")
+
+
+@every_kind
+def test_a_vocabulary_of_another_type_is_refused(path: Path, kind: str) -> None:
+    text = json.dumps(words_of(kind)).encode()
+    padded = np.frombuffer(text + b" " * (-len(text) % 4), np.float32)
+    assert np.isfinite(padded).all()
+    rewrite(path, kind, lambda tensors, _: tensors.update({"encoder.vocabulary": padded}))
+    assert_refused(path, "vocabulary")
+
+
+@every_kind
+def test_a_vocabulary_of_two_dimensions_is_refused(path: Path, kind: str) -> None:
+    rewrite(path, kind, lambda tensors, _: tensors.update({"encoder.vocabulary": tensors["encoder.vocabulary"][None]}))
+    assert_refused(path, "vocabulary")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda active: active[:-1],
+        lambda active: np.concatenate([active, active]),
+        lambda active: active[:0],
+        lambda active: active[None],
+    ],
+    ids=["too short", "too long", "empty", "of two dimensions"],
+)
+def test_a_bucket_map_of_another_size_is_refused(
+    path: Path, spoil: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+) -> None:
+    rewrite(path, "ngram", lambda tensors, _: tensors.update({"encoder.active": spoil(tensors["encoder.active"])}))
+    assert_refused(path, "bucket map has [0-9,]+ bytes; 128 belong to 2 to the power 10 buckets")
+
+
+def test_a_bucket_map_of_another_type_is_refused(path: Path) -> None:
+    rewrite(path, "ngram", lambda tensors, _: tensors.update({"encoder.active": np.zeros(128, np.float32)}))
+    assert_refused(path, "bucket map|active")
+
+
+def test_a_bucket_map_with_another_number_of_buckets_than_weights_is_refused(path: Path) -> None:
+    rewrite(path, "ngram", lambda tensors, _: tensors.update({"encoder.active": np.full(128, 255, np.uint8)}))
+    assert_refused(path, r"names, shapes or types of its architecture: \['ratio', 'weight'\]")
+
+
+def test_a_missing_bucket_map_is_named(path: Path) -> None:
+    rewrite(path, "ngram", lambda tensors, _: tensors.pop("encoder.active"))
+    assert_refused(path, "its encoder lacks the tensor 'active'")
+
+
+@every_kind
+def test_the_tensors_of_one_kind_are_refused_under_the_name_of_another(path: Path, kind: str) -> None:
+    other = next(name for name in MODELS if name != kind)
+    rewrite(path, kind, lambda _, document: document.update(model=MODEL_CONFIGS[other].model_dump(mode="json")))
+    assert_refused(path, "encoder|names, shapes or types")
+
+
+@pytest.mark.parametrize("suffix", [*sorted(REFUSED_SUFFIXES), ".PTH", ".Pkl"])
+def test_an_ending_that_can_carry_code_is_refused_whatever_the_content(path: Path, suffix: str) -> None:
+    MADE["ngram"].save(path)
+    foreign = path.rename(path.with_suffix(suffix))
+    assert_refused(foreign, rf"'model{suffix}'.*\{suffix} files can run code.*never loaded.*as \.safetensors\.")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".pkl", ".zip", ".h5"])
+def test_the_known_endings_of_pickles_and_archives_are_among_the_refused(suffix: str) -> None:
+    assert suffix in REFUSED_SUFFIXES
+
+
+def test_a_pickle_under_our_ending_is_refused_and_not_opened(path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(path.with_name("trapped")),)
+
+    torch.save({"weight": Trap()}, path)
+    assert_refused(path, "pickle or zip archive, which can run code")
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_missing_file_and_a_foreign_one_are_refused_by_name(path: Path) -> None:
+    assert_refused(path, r"Cannot load the model 'model\.safetensors': there is no such file\. Check the name\.")
+    write_tensor_file(path, "reviewscope-checkpoint/1", "{}", {})
+    assert_refused(path, "says that it is a reviewscope-checkpoint/1 file; a reviewscope-model/1 file was expected")
+
+
+def test_a_long_or_odd_file_name_makes_no_long_or_odd_sentence(path: Path) -> None:
+    assert_refused(path.with_name("\u202e\n" + "x" * 200 + ".safetensors"), "Cannot load the model")
