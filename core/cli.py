@@ -65,7 +65,7 @@ def train(
     from core.training.trainer import Watcher
 
     with catch_stop() as stop, show_progress() as progress:
-        run, result = train_preset(
+        run, _ = train_preset(
             preset,
             data,
             settings=assignments,

@@ -9,7 +9,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from core import settings  # noqa: E402 (after the environment that it and torch read)
+from core import settings
 
 
 @pytest.fixture(autouse=True)

@@ -201,8 +201,8 @@ ASPECTS: tuple[Aspect, ...] = (
          "deserve a museum", "are quietly splendid"),
         ("are a mess", "look borrowed", "are wrong down to the last button", "tell you how small the budget was",
          "deserve a bonfire", "are plainly fake"),
-        ("costumes to swoon over", "rooms you believe people live in", "period detail done properly"),
-        ("costumes from a party shop", "rooms nobody could live in", "period detail done by guesswork"),
+        ("costumes to swoon over", "rooms with real life in every corner", "period detail done properly"),
+        ("costumes from a party shop", "rooms no human being could bear", "period detail done by guesswork"),
     ),
     Aspect(
         ("the opening", "the first act", "the first half hour", "the set-up"),
@@ -240,7 +240,7 @@ ASPECTS: tuple[Aspect, ...] = (
          "has more heat than most", "gives it a beating heart"),
         ("rings hollow", "is soft without being tender", "made me roll my eyes",
          "is written by somebody who has read about it", "has less heat than a fridge", "stops it dead"),
-        ("a love story for grown-ups", "a friendship you believe in", "a quarrel that really hurts"),
+        ("a love story for grown-ups", "a friendship that convinces", "a quarrel that really hurts"),
         ("a love story for nobody", "a friendship made of speeches", "a quarrel about nothing"),
     ),
     Aspect(

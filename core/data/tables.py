@@ -58,7 +58,6 @@ SEPARATOR_LINE = re.compile(r"sep=([^\r\n])(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 PLAIN_COLUMN = re.compile(r"\w[\w .()-]*")
 
 
-
 @dataclass(frozen=True, slots=True)
 class TableFormat:
     """How a table is written.

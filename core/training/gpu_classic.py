@@ -45,7 +45,8 @@ def main(assignments: list[str]) -> None:
         "test loss": metrics["log_loss"].value,
         "train loss": position.train_loss,
     }
-    print(f"{run.run_id} on {torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}: {position.seconds:.0f} s")
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "the CPU"
+    print(f"{run.run_id} on {where}: {position.seconds:.0f} s")
     print(f"{'':<16}{'here':>8}{'script':>8}")
     for name, script_value in SCRIPT_FIGURES.items():
         print(f"{name:<16}{figures[name]:>8.4f}{script_value:>8.4f}")

@@ -92,7 +92,9 @@ def train_tfidf(splits: dict[str, LabelledTexts]) -> Scorer:
     )
     began = time.perf_counter()
     pipeline.fit(splits["train"].texts.to_pylist(), splits["train"].labels)
-    return Scorer("scikit-learn TF-IDF(1,2) + LR", time.perf_counter() - began, lambda texts: pipeline.predict(texts) == 1)
+    return Scorer(
+        "scikit-learn TF-IDF(1,2) + LR", time.perf_counter() - began, lambda texts: pipeline.predict(texts) == 1
+    )
 
 
 def train_fasttext(splits: dict[str, LabelledTexts]) -> Scorer:
@@ -158,9 +160,7 @@ def compare_training_steps(train: LabelledTexts) -> None:
     print(f"ratio {median(ratios):.2f} (median of {len(ratios)} pairs, {min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def timed_step(
-    forward: Callable[[], torch.Tensor], target: torch.Tensor, optimizer: torch.optim.Optimizer
-) -> float:
+def timed_step(forward: Callable[[], torch.Tensor], target: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
     """Return the seconds of one forward, backward, clip and update."""
     began = time.perf_counter()
     loss = binary_cross_entropy_with_logits(forward(), target)

@@ -53,7 +53,9 @@ def test_no_module_shadows_the_standard_library_or_a_dependency() -> None:
 
 
 def test_importing_core_loads_neither_torch_nor_streamlit_nor_any_library() -> None:
-    code = "import sys, core; print([m for m in ('torch','streamlit','datasets','numpy','pydantic') if m in sys.modules])"
+    code = (
+        "import sys, core; print([m for m in ('torch','streamlit','datasets','numpy','pydantic') if m in sys.modules])"
+    )
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
 

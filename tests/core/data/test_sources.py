@@ -49,7 +49,10 @@ def test_folder_hub_and_table_of_the_same_rows_have_the_same_fingerprint(
     from_hub = fingerprint(load_columns(DataConfig()))
     monkeypatch.setenv(settings.DATA_VARIABLE, str(imdb_like.parents[1]))
     assert fingerprint(load_columns(DataConfig())) == from_hub
-    assert fingerprint({name: to_columns(split.data.table) for name, split in load_dataset(DataConfig()).items()}) == from_hub
+    assert (
+        fingerprint({name: to_columns(split.data.table) for name, split in load_dataset(DataConfig()).items()})
+        == from_hub
+    )
 
 
 def test_the_hub_s_unlabelled_split_is_left_out(hub_like: None) -> None:
@@ -74,7 +77,9 @@ def test_the_demo_corpus_is_the_same_each_time_and_has_both_labels() -> None:
     assert all(0.45 < split.labels.mean() < 0.55 for split in first.values())
 
 
-@pytest.mark.parametrize("spelling", [("0", "1"), ("neg", "pos"), ("Negative", "POSITIVE"), ("-1", "1"), ("false", "true")])
+@pytest.mark.parametrize(
+    "spelling", [("0", "1"), ("neg", "pos"), ("Negative", "POSITIVE"), ("-1", "1"), ("false", "true")]
+)
 def test_labels_in_the_usual_spellings(tmp_path: Path, spelling: tuple[str, str]) -> None:
     path = tmp_path / "t.csv"
     path.write_text(f"Sentiment;review\n{spelling[0]};a\n {spelling[1]} ;b\n")

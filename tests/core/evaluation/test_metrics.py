@@ -299,11 +299,11 @@ def test_the_interval_of_every_tiny_case_contains_the_value_and_lies_in_bounds(n
 
 
 @every_metric
-@pytest.mark.parametrize("n", [2, 5, 7, 8, 10, 13, 49, 1_000, 25_000])
 @pytest.mark.parametrize("side", [1.0, -1.0], ids=["perfect", "always wrong"])
-def test_the_interval_of_a_perfect_and_of_a_hopeless_model_contains_the_value(name: str, n: int, side: float) -> None:
-    labels = np.arange(n, dtype=np.int64) % 2
-    assert_interval_is_sound(name, labels, side * (2.0 * labels - 1) * np.linspace(1, 9, n))
+def test_the_interval_of_a_perfect_and_of_a_hopeless_model_contains_the_value(name: str, side: float) -> None:
+    for n in (2, 5, 7, 8, 10, 13, 49, 1_000, 25_000):
+        labels = np.arange(n, dtype=np.int64) % 2
+        assert_interval_is_sound(name, labels, side * (2.0 * labels - 1) * np.linspace(1, 9, n))
 
 
 def test_the_interval_of_a_proportion_contains_it_whatever_the_counts() -> None:
@@ -332,7 +332,7 @@ def test_the_interval_of_log_loss_does_not_fall_below_zero() -> None:
 def test_extreme_logits_give_finite_figures_without_overflow(name: str) -> None:
     labels = labels_of(0, 1, 0, 1, 1, 0)
     logits = np.array([-1e4, 1e4, 1e4, -1e4, 1e4, 0.0])
-    with np.errstate(all="raise"):
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
         metric = evaluated(name, labels, logits)
     assert metric.value is not None and math.isfinite(metric.value)
     assert all(math.isfinite(end) for end in ends_of(metric))

@@ -20,7 +20,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_every_row_is_accounted_for_and_the_file_s_own_columns_come_back(starter: Predictor, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
-    source.write_text('stars,review,id\n5,"Superb, ""really""\nsuperb!",001\n,NA,2\n1,null,3\n2,,4\n3,dull,5,extra\n4,   ,6\n')
+    source.write_text(
+        'stars,review,id\n5,"Superb, ""really""\nsuperb!",001\n,NA,2\n1,null,3\n2,,4\n3,dull,5,extra\n4,   ,6\n'
+    )
     ledger = predict_table(starter, source, tmp_path / "out.csv", text_column="review")
     assert (ledger.rows, ledger.predicted, ledger.rejected) == (6, 3, 3)
     rows = read_csv(tmp_path / "out.csv")

@@ -12,7 +12,10 @@ def test_an_epoch_visits_every_text_once_in_batches_of_the_asked_size() -> None:
 
 
 def test_the_order_is_the_same_for_the_same_seed_and_epoch_only() -> None:
-    orders = [np.concatenate(epoch_batches(LENGTHS, 64, seed, epoch)).tolist() for seed, epoch in [(1, 1), (1, 1), (1, 2), (2, 1)]]
+    orders = [
+        np.concatenate(epoch_batches(LENGTHS, 64, seed, epoch)).tolist()
+        for seed, epoch in [(1, 1), (1, 1), (1, 2), (2, 1)]
+    ]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2] and orders[0] != orders[3]
 

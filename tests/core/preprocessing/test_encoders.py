@@ -51,7 +51,9 @@ def test_taking_and_joining_encoded_texts() -> None:
 
 def ngram_encoder(texts: list[str], **model: int) -> NgramEncoder:
     settings = {"bucket_bits": 20, "min_reviews": 1, **model}
-    return NgramEncoder.fit(as_text_array(texts), PLAIN.model_copy(update={"max_length": None}), NgramConfig(**settings))
+    return NgramEncoder.fit(
+        as_text_array(texts), PLAIN.model_copy(update={"max_length": None}), NgramConfig(**settings)
+    )
 
 
 def test_a_text_is_the_set_of_its_ngrams() -> None:

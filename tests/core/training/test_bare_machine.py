@@ -39,10 +39,22 @@ def small_imdb(tmp_path: Path) -> Path:
 
 
 def test_the_script_s_training_needs_no_other_library(small_imdb: Path, workspace: Path) -> None:
-    command = [sys.executable, "-c", BLOCKER, "training.epochs=1", "model.hidden_size=8", "preprocessing.min_frequency=1"]
+    command = [
+        sys.executable,
+        "-c",
+        BLOCKER,
+        "training.epochs=1",
+        "model.hidden_size=8",
+        "preprocessing.min_frequency=1",
+    ]
     environment = os.environ | {settings.DATA_VARIABLE: str(small_imdb), settings.HOME_VARIABLE: str(workspace)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[-4:]]
-    assert [row[:2] for row in rows] == [["test", "accuracy"], ["train", "accuracy"], ["test", "loss"], ["train", "loss"]]
+    assert [row[:2] for row in rows] == [
+        ["test", "accuracy"],
+        ["train", "accuracy"],
+        ["test", "loss"],
+        ["train", "loss"],
+    ]
     assert [row[3] for row in rows] == ["0.8519", "0.8884", "0.3822", "0.2845"]

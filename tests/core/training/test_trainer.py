@@ -205,7 +205,9 @@ def test_early_stopping_ends_a_run_that_no_longer_improves() -> None:
 
 
 def test_without_validation_the_last_epoch_is_kept() -> None:
-    config = small_config("ngram").model_copy(update={"data": RunConfig().data.model_copy(update={"validation_fraction": 0.0})})
+    config = small_config("ngram").model_copy(
+        update={"data": RunConfig().data.model_copy(update={"validation_fraction": 0.0})}
+    )
     run = create_run(config, "ngram")
     outcome = run_training(run, config)
     assert outcome.position.best_epoch == 3 and outcome.position.best_accuracy is None
@@ -236,5 +238,7 @@ def test_every_step_and_validation_stands_in_the_history_once() -> None:
     run, outcome = trained("bilstm")
     steps = [line["step"] for line in run.read_history() if "loss" in line]
     assert steps == list(range(1, outcome.position.step + 1)) and len(steps) == 3 * 7
-    assert {"step", "epoch", "loss", "learning_rate", "gradient_norm", "reviews_per_second", "time"} == set(run.read_history()[0])
+    assert {"step", "epoch", "loss", "learning_rate", "gradient_norm", "reviews_per_second", "time"} == set(
+        run.read_history()[0]
+    )
     assert [line["epoch"] for line in run.read_history() if "valid_loss" in line] == [1, 2, 3]

@@ -25,7 +25,7 @@ from core.data.demo import (
 )
 
 Corpus = dict[str, list[DemoReview]]
-PINNED_SHA256 = "dd280cf6804acc524c20fb0d4a17c5c413ce1ff332ecd20d5d1754fb71e17f46"
+PINNED_SHA256 = "5e1c262142c790dde5c6c6effa5b42d5ed0230f03b48d30bf4ca61eb12354444"
 
 
 @pytest.fixture(scope="module")
