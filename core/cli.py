@@ -232,7 +232,7 @@ def sample_table(target: Annotated[Path, typer.Argument(metavar="FILE")]) -> Non
 def run_document(run: Run) -> dict[str, Any]:
     """Return a run's id, status, message and figures as plain values."""
     state = run.state
-    figures = state.result.model_dump() if state.result else {}
+    figures = run.result.model_dump() if run.result else {}
     return {"run_id": run.run_id, "status": state.status, "message": state.message, **figures}
 
 

@@ -23,7 +23,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DataConfig(Section):
+class Settings(Section):
+    """Settings of a run; true is no number and "5" is none either."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class DataConfig(Settings):
     """Where the labelled reviews come from and how validation is cut off."""
 
     source: Literal["imdb", "demo", "table"] = Field("imdb", title="Data set", description="IMDB, demo or own table.")
@@ -41,7 +47,7 @@ class DataConfig(Section):
     )  # fmt: skip
 
 
-class PreprocessingConfig(Section):
+class PreprocessingConfig(Settings):
     """From a text to words."""
 
     lowercase: bool = Field(True, title="Lowercase", description="Fold capitals, so that 'Great' and 'great' agree.")
@@ -62,7 +68,7 @@ class PreprocessingConfig(Section):
     )
 
 
-class BiLSTMConfig(Section):
+class BiLSTMConfig(Settings):
     """A bidirectional LSTM over word embeddings."""
 
     kind: Literal["bilstm"] = "bilstm"
@@ -79,7 +85,7 @@ class BiLSTMConfig(Section):
     )  # fmt: skip
 
 
-class NgramConfig(Section):
+class NgramConfig(Settings):
     """A linear model on hashed word n-grams, weighted by naive-Bayes log-count ratios (Wang & Manning 2012)."""
 
     kind: Literal["ngram"] = "ngram"
@@ -99,7 +105,7 @@ class NgramConfig(Section):
 ModelConfig = Annotated[BiLSTMConfig | NgramConfig, Field(discriminator="kind")]
 
 
-class TrainingConfig(Section):
+class TrainingConfig(Settings):
     """How the weights are found."""
 
     epochs: int = Field(5, ge=1, le=1_000, title="Epochs", description="Passes over the training reviews.")
@@ -243,5 +249,5 @@ def _paths(document: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _parse_value(value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

@@ -28,5 +28,9 @@ class CheckpointError(ReviewscopeError):
     """A checkpoint that is damaged or belongs to other settings."""
 
 
+class JobError(ReviewscopeError):
+    """A job that cannot be queued, found or stopped."""
+
+
 class RunError(ReviewscopeError):
     """A run that does not exist, is busy, or is not in the state that is asked for."""

@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from pydantic import ConfigDict, Field
 
 from core import settings
-from core.config import RunConfig, Section, parse_config
+from core.config import RunConfig, Section
 from core.errors import ModelFileError, ReviewscopeError, RunError
-from core.files import hold_lock, is_locked, read_json, sync_file, write_json
+from core.files import atomic_writer, sync_file, write_json
+from core.job_folder import JobFolder, read_document
 
 FORMAT_VERSION = 1
-Status = Literal["created", "running", "finished", "stopped", "failed", "interrupted"]
-RESUMABLE: tuple[Status, ...] = ("created", "stopped", "failed", "interrupted")
 
 
 class RunResult(Section):
@@ -41,14 +40,6 @@ class RunResult(Section):
     model_sha256: str
     test_accuracy: float | None = None
     test_loss: float | None = None
-
-
-class RunState(Section):
-    """Where a run stands."""
-
-    status: Status
-    message: str = ""
-    result: RunResult | None = None
 
 
 class RunAbout(Section):
@@ -77,15 +68,13 @@ class RunOrigin(Section):
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(JobFolder):
     """One training job's folder."""
-
-    path: Path
 
     @property
     def run_id(self) -> str:
         """Return the folder's name."""
-        return self.path.name
+        return self.job_id
 
     @property
     def model_file(self) -> Path:
@@ -105,52 +94,50 @@ class Run:
     @property
     def about(self) -> RunAbout:
         """Return the name and what else people may change."""
-        return RunAbout.model_validate(read_json(self.path / "about.json"))
+        return read_document(self.path / "about.json", RunAbout)
+
+    @property
+    def created(self) -> float:
+        """Return when it was made, in seconds since 1970; 0 when its file is damaged."""
+        try:
+            return self.about.created
+        except ReviewscopeError:
+            return 0.0
 
     @property
     def settings(self) -> RunSettings:
         """Return what the run was started with."""
-        document = read_json(self.path / "config.json")
-        if document.get("format_version") != FORMAT_VERSION:
+        found = read_document(self.path / "config.json", RunSettings)
+        if found.format_version != FORMAT_VERSION:
             raise RunError(f"Run {self.run_id} was made by another version of Reviewscope; use that one to go on.")
-        return RunSettings(config=parse_config(document["config"]), with_test=document["with_test"])
+        return found
 
     @property
     def origin(self) -> RunOrigin | None:
         """Return what the first start found, or None before it."""
         path = self.path / "origin.json"
-        return RunOrigin.model_validate(read_json(path)) if path.exists() else None
+        return read_document(path, RunOrigin) if path.exists() else None
 
     @property
-    def state(self) -> RunState:
-        """Return where the run stands; a running one whose lock is free was interrupted."""
-        state = RunState.model_validate(read_json(self.path / "state.json"))
-        if state.status == "running" and not is_locked(self.path / "lock"):
-            return RunState(status="interrupted", message="The process that trained it ended without saying why.")
-        return state
-
-    def save_state(self, status: Status, message: str = "", result: RunResult | None = None) -> None:
-        """Write where the run stands."""
-        write_json(self.path / "state.json", RunState(status=status, message=message, result=result).model_dump())
+    def result(self) -> RunResult | None:
+        """Return the figures, or None before the run has ended."""
+        path = self.path / "result.json"
+        return read_document(path, RunResult) if path.exists() else None
 
     def save_origin(self, origin: RunOrigin) -> None:
         """Write what the first start found."""
         write_json(self.path / "origin.json", origin.model_dump())
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for the one process that trains it.
-
-        Raises:
-            ReviewscopeError: Another process holds it.
-        """
-        with hold_lock(self.path / "lock", f"Run {self.run_id} is being trained by another process right now."):
-            yield
+    def save_result(self, result: RunResult) -> None:
+        """Write the figures."""
+        write_json(self.path / "result.json", result.model_dump())
 
     @contextmanager
     def open_history(self, length: int) -> Iterator["HistoryWriter"]:
         """Open the history for appending, cut to the ``length`` bytes that a checkpoint vouches for."""
         with self.metrics_file.open("ab") as file:
+            if file.tell() < length:
+                raise RunError(f"The history of run {self.run_id} is shorter than its checkpoint says. Start anew.")
             file.truncate(length)
             yield HistoryWriter(file, self.metrics_file)
 
@@ -159,7 +146,10 @@ class Run:
         if not self.metrics_file.exists():
             return []
         content = self.metrics_file.read_bytes()
-        return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+        try:
+            return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+        except ValueError as error:
+            raise RunError(f"The history of run {self.run_id} has a damaged line ({error}).") from error
 
 
 @dataclass(frozen=True)
@@ -183,7 +173,10 @@ class HistoryWriter:
 def create_run(config: RunConfig, preset: str, name: str | None = None, *, with_test: bool = False) -> Run:
     """Make a new run's folder. Its id is its first name in plain letters, made unique by a number."""
     folder = settings.home() / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReviewscopeError(f"Could not make the folder {folder}: {error.strerror or error}.") from error
     stem = re.sub(r"[^a-z0-9]+", "-", (name or preset).lower()).strip("-")[:40] or "run"
     run = _claim_folder(folder, stem, numbered=name is None)
     write_json(
@@ -191,7 +184,7 @@ def create_run(config: RunConfig, preset: str, name: str | None = None, *, with_
         RunAbout(name=name or run.run_id, preset=preset, created=time.time()).model_dump(),
     )
     write_json(run.path / "config.json", RunSettings(config=config, with_test=with_test).model_dump(mode="json"))
-    run.save_state("created")
+    run.save_state("queued")
     return run
 
 
@@ -214,8 +207,8 @@ def _claim_folder(folder: Path, stem: str, *, numbered: bool) -> Run:
 def list_runs() -> list[Run]:
     """Return all runs, newest first. A folder without the files of a run is not one."""
     folder = settings.home() / "runs"
-    runs = [Run(path) for path in folder.glob("*") if (path / "state.json").exists()]
-    return sorted(runs, key=lambda run: (run.about.created, run.run_id), reverse=True)
+    runs = [run for path in folder.glob("*") if (run := Run(path)).exists]
+    return sorted(runs, key=lambda run: (run.created, run.run_id), reverse=True)
 
 
 def find_run(reference: str) -> Run:
@@ -260,8 +253,6 @@ def imported_model_file(sha256: str) -> Path:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file atomically."""
-    from core.files import atomic_writer
-
     with source.open("rb") as reader, atomic_writer(target) as writer:
         shutil.copyfileobj(reader, writer)
 

@@ -53,10 +53,10 @@ def write_tensor_file(path: Path, file_format: str, document: str, tensors: Tens
     """Write a file atomically and return its SHA-256."""
     from safetensors.numpy import save
 
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     sha256 = hash_content(document, contiguous)
     # One key: safetensors writes several in an order of its own each time, and the bytes would not be reproducible.
-    content = json.dumps({"format": file_format, "document": document, "sha256": sha256})
+    content = json.dumps({"format": file_format, "document": document, "sha256": sha256}, ensure_ascii=False)
     write_bytes(path, save(contiguous, metadata={METADATA_KEY: content}))
     return sha256
 
@@ -67,11 +67,14 @@ def read_tensor_file(path: Path, file_format: str) -> TensorFile:
     Raises:
         DamagedFileError: It is missing, of another kind, damaged, or holds a value that is not a finite number.
     """
-    if not path.is_file():
-        raise DamagedFileError("there is no such file", "Check the name")
-    if (size := path.stat().st_size) > LARGEST_FILE:
-        raise DamagedFileError(f"it has {size:,} bytes; at most {LARGEST_FILE:,} are accepted")
-    data = path.read_bytes()
+    try:
+        if not path.is_file():
+            raise DamagedFileError("there is no such file", "Check the name")
+        if (size := path.stat().st_size) > LARGEST_FILE:
+            raise DamagedFileError(f"it has {size:,} bytes; at most {LARGEST_FILE:,} are accepted")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedFileError(f"it cannot be read ({error.strerror or error})") from error
     header, start = _read_header(data)
     document, sha256 = _read_metadata(header.pop("__metadata__", None), file_format)
     tensors = _read_tensors(header, data, start)
@@ -128,10 +131,11 @@ def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str]:
     try:
         content = load_strict_json(metadata[METADATA_KEY])
         found, document, sha256 = content["format"], content["document"], content["sha256"]
+        str(document).encode()  # half a character cannot be hashed
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFileError("it is not a file of Reviewscope", "Export it with Reviewscope") from error
     if found != file_format:
-        raise DamagedFileError(f"it says that it is a {str(found)[:60]} file; a {file_format} file was expected")
+        raise DamagedFileError(f"it says that it is a {ascii(found)[:60]} file; a {file_format} file was expected")
     if set(metadata) != {METADATA_KEY} or len(content) != 3 or not isinstance(document, str):
         raise DamagedFileError("its metadata is not format, document and sha256 alone")
     return document, sha256
@@ -150,8 +154,9 @@ def _read_tensors(header: dict[str, Any], data: bytes, start: int) -> dict[str, 
     try:
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             begin, end = entry["data_offsets"]
-            dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
-            whole = all(type(number) is int and number >= 0 for number in (begin, end, *shape))
+            dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
+            numbers = [begin, end, *shape]
+            whole = type(shape) is list and all(type(number) is int and number >= 0 for number in numbers)
             if not whole or set(entry) != {"dtype", "shape", "data_offsets"} or begin != expected:
                 raise ValueError(f"tensor {name[:60]!r} is described wrongly")
             if end - begin != math.prod(shape) * dtype.itemsize or start + end > len(data):

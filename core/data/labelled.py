@@ -73,5 +73,9 @@ def draw_rows(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.in
     """Return ``count`` rows (all when there are fewer), ascending, each label keeping its share."""
     if count >= len(labels):
         return np.arange(len(labels))
-    rows, _ = cut_stratified(labels, 1 - count / len(labels), seed)
-    return rows
+    draw = np.random.default_rng(seed)
+    place = np.zeros(len(labels))  # of each row in the drawn order of its label, as a share of that label's rows
+    for label in (0, 1):
+        rows = draw.permutation(np.flatnonzero(labels == label))
+        place[rows] = (np.arange(len(rows)) + 0.5) / max(len(rows), 1)
+    return np.sort(np.argsort(place, kind="stable")[:count])

@@ -20,7 +20,8 @@ def wilson_interval(successes: int, n: int) -> Interval:
     centre = share + Z**2 / (2 * n)
     half = Z * (share * (1 - share) / n + Z**2 / (4 * n**2)) ** 0.5
     scale = 1 + Z**2 / n
-    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+    # At the ends the formula gives 0 and 1 but for rounding.
+    return (centre - half) / scale if successes else 0.0, (centre + half) / scale if successes < n else 1.0
 
 
 def f1_interval(true_positives: int, errors: int) -> Interval:
@@ -60,7 +61,7 @@ def auc_interval(auc: float, positive_shares: NDArray[np.float64], negative_shar
         return (1 - margin, 1.0) if auc else (0.0, margin)
     variance = sum(_variance(shares) / len(shares) for shares in (positive_shares, negative_shares))
     centre, half = np.log(auc / (1 - auc)), Z * variance**0.5 / (auc * (1 - auc))
-    return float(1 / (1 + np.exp(half - centre))), float(1 / (1 + np.exp(-half - centre)))
+    return float(np.exp(-np.logaddexp(0, half - centre))), float(np.exp(-np.logaddexp(0, -half - centre)))
 
 
 def _variance(values: NDArray[np.float64]) -> float:

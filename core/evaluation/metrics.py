@@ -134,7 +134,8 @@ def log_loss(scored: Scored) -> Metric:
     losses = binary_losses(scored.labels, scored.logits)
     if len(losses) < 2:
         return _undefined("it needs two reviews")
-    return Metric(float(losses.mean()), *mean_interval(losses), "normal interval of the mean")
+    low, high = mean_interval(losses)
+    return Metric(float(losses.mean()), max(low, 0.0), high, "normal interval of the mean")
 
 
 METRICS: Mapping[str, MetricEntry] = {

@@ -123,6 +123,9 @@ def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentMode
     weights = _strip_prefix(tensors, MODEL_PREFIX)
     if len(encoder_arrays) + len(weights) != len(tensors):
         raise DamagedFileError("it holds tensors that no model of ours has")
+    odd = sorted(name for name, array in encoder_arrays.items() if array.dtype != np.uint8 or array.ndim != 1)
+    if odd:
+        raise DamagedFileError(f"these tensors of its encoder are not rows of bytes: {odd[:4]}")
     try:
         encoder = entry.restore_encoder(encoder_arrays, architecture)
     except KeyError as error:

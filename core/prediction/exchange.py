@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from core import settings
 from core.errors import ModelFileError, ReviewscopeError
@@ -11,6 +12,7 @@ from core.runs import copy_file, find_model, imported_model_file
 from core.tensor_file import DamagedFileError, read_tensor_file
 
 TRIAL_SECONDS = 60
+REFUSED = 3  # the trial's exit code when it says why in a sentence
 
 
 def export_model(reference: str, target: Path) -> str:
@@ -34,8 +36,14 @@ def import_model(path: Path) -> str:
         ModelFileError: It is not a sound model.
     """
     sha256 = check_model(path)
-    _try_in_child(path)
-    copy_file(path, imported_model_file(sha256))
+    with TemporaryDirectory() as folder:
+        # What is tried is what is kept, whatever happens to the file meanwhile.
+        copy = Path(folder) / "model.safetensors"
+        copy_file(path, copy)
+        if check_model(copy) != sha256:
+            raise ModelFileError(f"The model {path.name[:80]!r} changed while it was read. Import it again.")
+        _try_in_child(copy, path.name)
+        copy_file(copy, imported_model_file(sha256))
     return sha256
 
 
@@ -52,8 +60,8 @@ def check_model(path: Path) -> str:
         raise ModelFileError(f"Cannot load the model {path.name[:80]!r}: {error}. {error.advice}.") from error
 
 
-def _try_in_child(path: Path) -> None:
-    """Let a process of limited memory and time load the file and read one sentence."""
+def _try_in_child(path: Path, name: str) -> None:
+    """Let a process of limited memory and time load the file, called ``name`` by its user, and read one sentence."""
     command = [sys.executable, "-m", "core.prediction.trial", str(path.resolve())]
     try:
         trial = subprocess.run(
@@ -61,8 +69,9 @@ def _try_in_child(path: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise ModelFileError(
-            f"The model {path.name[:80]!r} took over {TRIAL_SECONDS} s to read one sentence and was not imported."
+            f"The model {name[:80]!r} took over {TRIAL_SECONDS} s to read one sentence and was not imported."
         ) from error
+    if trial.returncode == REFUSED:
+        raise ModelFileError(trial.stderr.strip().replace(f"{path.name!r}", f"{name[:80]!r}")[:500])
     if trial.returncode:
-        reason = (trial.stderr.strip().splitlines() or ["it ended the process that tried it"])[-1]
-        raise ModelFileError(reason[:500])
+        raise ModelFileError(f"The model {name[:80]!r} ended the process that tried it. Use another copy of the file.")

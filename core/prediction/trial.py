@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import ReviewscopeError
+from core.prediction.exchange import REFUSED
 from core.prediction.predictor import Predictor
 
 MEMORY_BYTES = 8 * 2**30
@@ -14,17 +15,17 @@ SENTENCE = "A quiet film that earns every minute of its last act."
 
 
 def main(path: Path) -> int:
-    """Return 0 when the file holds a model that scores; else print one sentence and return 1."""
+    """Return 0 when the file holds a model that scores; else print one sentence and return ``REFUSED``."""
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     try:
         logits = Predictor.load(path).predict([SENTENCE]).logits
     except (ReviewscopeError, MemoryError) as error:
-        print(error or "The model needs more memory than an import may take.", file=sys.stderr)
-        return 1
+        print(str(error) or "The model needs more memory than an import may take.", file=sys.stderr)
+        return REFUSED
     if not np.isfinite(logits).all():
         print("The model gives a score that is not a finite number. Use another copy of the file.", file=sys.stderr)
-        return 1
+        return REFUSED
     return 0
 
 

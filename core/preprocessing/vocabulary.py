@@ -65,7 +65,8 @@ class Vocabulary:
         """
         try:
             words = json.loads(data)
-        except ValueError as error:
+            json.dumps(words, ensure_ascii=False).encode()  # half a character cannot be looked up
+        except (ValueError, RecursionError) as error:
             raise ModelFileError(f"The model's vocabulary is not UTF-8 JSON ({error}). Use another copy.") from error
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ModelFileError("The model's vocabulary is not a list of words. Use another copy of the file.")

@@ -13,9 +13,10 @@ from core.config import preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
 from core.errors import ReviewscopeError, RunError
+from core.job_folder import RESUMABLE
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
-from core.runs import RESUMABLE, Run, RunOrigin, RunResult, create_run
+from core.runs import Run, RunOrigin, RunResult, create_run
 from core.training.trainer import Outcome, Watcher, train_model
 
 
@@ -64,8 +65,8 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         ReviewscopeError: Another process trains it, the data is not the same any more, or the training failed.
     """
     state = run.state
-    if state.status == "finished" and state.result:
-        return state.result
+    if state.status == "finished" and (result := run.result):
+        return result
     if state.status == "running":
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
     if state.status not in RESUMABLE:
@@ -78,7 +79,8 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         except Exception as error:
             run.save_state("failed", str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}")
             raise
-        run.save_state("finished" if outcome.finished else "stopped", "", result)
+        run.save_result(result)
+        run.save_state("finished" if outcome.finished else "stopped")
     return result
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core import runs, settings
+from core import job_folder, settings
 from core.config import PRESETS, RunConfig, with_settings
 from core.errors import ModelFileError, ReviewscopeError, RunError
 from core.files import is_locked
@@ -31,8 +32,8 @@ RESULT = RunResult(
 )  # fmt: skip
 ODD_NAMES = [
     "../../etc/passwd", "/etc/passwd", "a/b\\c", "..", ".", ".hidden", "-rf", "--help", "~", "$HOME", "a;rm -rf *",
-    "name\nwith\tbreaks", "nul\0byte", "   ", "日本語", "🎬🎬", "\u202egnp.exe", "CON", "x" * 300, "%2e%2e%2f", "<script>",
-    "größer", "İstanbul", "name.safetensors",
+    "name\nwith\tbreaks", "nul\0byte", "   ", "日本語", "🎬🎬", "\u202egnp.exe", "CON", "x" * 300, "%2e%2e%2f",
+    "<script>", "größer", "İstanbul", "name.safetensors",
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ ODD_NAMES = [
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every run be made a second after the one before."""
     seconds = count(1_000_000_000)
-    monkeypatch.setattr(runs.time, "time", lambda: float(next(seconds)))
+    monkeypatch.setattr(time, "time", lambda: float(next(seconds)))
 
 
 def test_ids_are_numbered_by_preset_and_unique() -> None:
@@ -87,7 +88,7 @@ def test_a_new_run_keeps_what_it_was_started_with(clock: None) -> None:
     run = create_run(config, "fast", "a name", with_test=True)
     assert run.settings.config == config and run.settings.with_test
     assert (run.about.name, run.about.preset, run.about.created) == ("a name", "fast", 1e9)
-    assert (run.state.status, run.state.message, run.state.result) == ("created", "", None)
+    assert (run.state.status, run.state.message, run.result) == ("queued", "", None)
     assert run.origin is None
     assert not create_run(config, "fast").settings.with_test
 
@@ -152,11 +153,11 @@ def test_nothing_but_an_id_names_a_run(reference: str) -> None:
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("status", ["created", "finished", "stopped", "failed"])
+@pytest.mark.parametrize("status", ["queued", "finished", "stopped", "failed"])
 def test_a_saved_state_comes_back_whether_or_not_the_lock_is_held(status: Any) -> None:
     run = create_run(CONFIG, "fast")
-    run.save_state(status, "why", RESULT)
-    assert (run.state.status, run.state.message, run.state.result) == (status, "why", RESULT)
+    run.save_state(status, "why")
+    assert (run.state.status, run.state.message) == (status, "why")
     with run.locked():
         assert run.state.status == status
 
@@ -168,7 +169,7 @@ def test_a_running_run_is_running_while_its_lock_is_held_and_interrupted_after()
     with run.locked():
         run.save_state("running")
         assert run.state.status == "running"
-        with pytest.raises(ReviewscopeError, match="Run fast-1 is being trained by another process"), run.locked():
+        with pytest.raises(ReviewscopeError, match="fast-1 is being worked on by another process"), run.locked():
             pytest.fail("two processes trained one run")
     assert run.state.status == "interrupted"
     assert run.state.message
@@ -180,12 +181,13 @@ def test_a_run_that_ends_while_its_state_is_read_is_not_called_interrupted(monke
     run.save_state("running")
 
     def end_just_now(_: Path) -> bool:
-        run.save_state("finished", "", RESULT)
+        run.save_result(RESULT)
+        run.save_state("finished")
         return False
 
-    monkeypatch.setattr(runs, "is_locked", end_just_now)
+    monkeypatch.setattr(job_folder, "is_locked", end_just_now)
     assert run.state.status == "finished"
-    assert run.state.result == RESULT
+    assert run.result == RESULT
 
 
 def test_a_history_is_readable_at_once_and_goes_on_where_it_ended() -> None:

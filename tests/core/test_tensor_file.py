@@ -321,10 +321,10 @@ def test_a_crafted_file_without_any_fault_is_read(path: Path) -> None:
 NOT_A_FILE_OF_OURS = "it is not a file of Reviewscope"
 NOT_ALONE = "its metadata is not format, document and sha256 alone"
 CONTENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "another format": ({"format": "reviewscope-model/1"}, "says that it is a reviewscope-model/1 file; a a-test/1"),
-    "a format that is a number": ({"format": 1}, "says that it is a 1 file; a a-test/1"),
-    "a long format": ({"format": "x" * 10_000}, "says that it is a x+ file; a a-test/1"),
-    "a format of half a character": ({"format": "\ud800"}, "file; a a-test/1"),
+    "another format": ({"format": "reviewscope-model/1"}, "says that it is a .*reviewscope-model/1.* file; a a-test/1"),
+    "a format that is a number": ({"format": 1}, "says that it is a .*1.* file; a a-test/1"),
+    "a long format": ({"format": "x" * 10_000}, "says that it is a .*x+.* file; a a-test/1"),
+    "a format of half a character": ({"format": "\ud800"}, "file; a a-test/1|not a file of Reviewscope"),
     "no format": ({"format": None}, NOT_A_FILE_OF_OURS),
     "no document": ({"document": None}, NOT_A_FILE_OF_OURS),
     "no checksum": ({"sha256": None}, NOT_A_FILE_OF_OURS),
@@ -333,7 +333,7 @@ CONTENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a checksum that is a number": ({"sha256": 0}, "does not match its SHA-256"),
     "another document": ({"document": "{}"}, "does not match its SHA-256"),
     "another checksum": ({"sha256": "0" * 64}, "does not match its SHA-256"),
-    "half a character": ({"document": "\ud800"}, "metadata|damaged|SHA-256"),
+    "half a character": ({"document": "\ud800"}, "not a file of Reviewscope|metadata|damaged|SHA-256"),
 }
 
 

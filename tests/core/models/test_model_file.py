@@ -201,7 +201,7 @@ def test_every_weight_that_is_missing_or_of_another_shape_or_type_is_named(path:
     ],
 )
 def test_a_tensor_too_many_is_refused(path: Path, kind: str, name: str, phrase: str) -> None:
-    rewrite(path, kind, lambda tensors, _: tensors.update({name: np.zeros(1, np.float32)}))
+    rewrite(path, kind, lambda tensors, _: tensors.update({name: np.zeros(1, np.uint8)}))
     assert_refused(path, phrase)
 
 
@@ -240,8 +240,11 @@ ARCHITECTURES: Mapping[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "other labels": (lambda d: d.update(labels=["positive", "negative"]), "not one that this version writes"),
     "three labels": (lambda d: d.update(labels=["a", "b", "c"]), "architecture is out of bounds: labels"),
     "a default left out": (lambda d: d.pop("dtype"), "not one that this version writes"),
-    "a number in quotes": (lambda d: d["preprocessing"].update(max_words="10000"), "not one that this version writes"),
-}  # fmt: skip
+    "a number in quotes": (
+        lambda d: d["preprocessing"].update(max_words="10000"),
+        "max_words: |not one that this version writes",
+    ),
+}
 
 
 @every_kind
@@ -366,9 +369,8 @@ def test_a_vocabulary_of_two_dimensions_is_refused(path: Path, kind: str) -> Non
         lambda active: active[:-1],
         lambda active: np.concatenate([active, active]),
         lambda active: active[:0],
-        lambda active: active[None],
     ],
-    ids=["too short", "too long", "empty", "of two dimensions"],
+    ids=["too short", "too long", "empty"],
 )
 def test_a_bucket_map_of_another_size_is_refused(
     path: Path, spoil: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -377,8 +379,10 @@ def test_a_bucket_map_of_another_size_is_refused(
     assert_refused(path, "bucket map has [0-9,]+ bytes; 128 belong to 2 to the power 10 buckets")
 
 
-def test_a_bucket_map_of_another_type_is_refused(path: Path) -> None:
-    rewrite(path, "ngram", lambda tensors, _: tensors.update({"encoder.active": np.zeros(128, np.float32)}))
+@pytest.mark.parametrize("shape", [(128,), (1, 128)], ids=["of numbers", "of two dimensions"])
+def test_a_bucket_map_of_another_kind_is_refused(path: Path, shape: tuple[int, ...]) -> None:
+    wrong = np.zeros(shape, np.float32 if len(shape) == 1 else np.uint8)
+    rewrite(path, "ngram", lambda tensors, _: tensors.update({"encoder.active": wrong}))
     assert_refused(path, "bucket map|active")
 
 
@@ -424,7 +428,7 @@ def test_a_pickle_under_our_ending_is_refused_and_not_opened(path: Path) -> None
 def test_a_missing_file_and_a_foreign_one_are_refused_by_name(path: Path) -> None:
     assert_refused(path, r"Cannot load the model 'model\.safetensors': there is no such file\. Check the name\.")
     write_tensor_file(path, "reviewscope-checkpoint/1", "{}", {})
-    assert_refused(path, "says that it is a reviewscope-checkpoint/1 file; a reviewscope-model/1 file was expected")
+    assert_refused(path, "says that it is a .*reviewscope-checkpoint/1.* file; a reviewscope-model/1 file was expected")
 
 
 def test_a_long_or_odd_file_name_makes_no_long_or_odd_sentence(path: Path) -> None:

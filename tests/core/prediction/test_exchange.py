@@ -185,7 +185,7 @@ def test_the_trial_says_when_the_memory_is_not_enough(
         raise MemoryError
 
     monkeypatch.setattr(trial.Predictor, "load", load)
-    assert trial.main(made) == 1
+    assert trial.main(made) == exchange.REFUSED
     assert "more memory than an import may take" in capsys.readouterr().err
 
 
@@ -198,7 +198,7 @@ def test_the_trial_refuses_a_model_whose_finite_weights_give_an_infinite_score(
     huge = {name: np.full(1025, 3e38, np.float32) for name in ("model.weight", "model.ratio")}
     path = tmp_path / "huge.safetensors"
     write_tensor_file(path, FORMAT, file.document, {**file.tensors, **huge, "encoder.active": every_bucket})
-    assert trial.main(path) == 1
+    assert trial.main(path) == exchange.REFUSED
     assert "a score that is not a finite number" in capsys.readouterr().err
 
 
@@ -224,6 +224,6 @@ def test_an_import_of_a_missing_file_is_refused(tmp_path: Path, workspace: Path)
 
 def test_an_export_of_a_run_without_a_model_says_so(tmp_path: Path) -> None:
     create_run(RunConfig(), "fast", "young")
-    with pytest.raises(RunError, match=r"Run young \(created\) has no model yet"):
+    with pytest.raises(RunError, match=r"Run young \(queued\) has no model yet"):
         export_model("young", tmp_path / "model.safetensors")
     assert not (tmp_path / "model.safetensors").exists()
