@@ -163,7 +163,8 @@ def predict(
             strict=strict,
             on_progress=progress.on_progress,
         )
-    print_result({"rows": ledger.rows, **vars(ledger)}, as_json=as_json)
+    rejects_file = str(target.with_name(f"{target.stem}.rejects.csv"))
+    print_result({"rows": ledger.rows, **vars(ledger), "rejects_file": rejects_file}, as_json=as_json)
 
 
 @app.command()

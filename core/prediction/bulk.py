@@ -1,11 +1,12 @@
 """A table of reviews in, the same table with scores out, and an account of every row."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from core.data.tables import (
     Reject,
@@ -27,24 +28,31 @@ REJECT_COLUMNS = ("line", "reason", "content")
 NO_TEXT = "no text"
 
 
+class RowWriter(Protocol):
+    """Takes the fields of one row after the other."""
+
+    def write_row(self, fields: Sequence[str | float]) -> None:
+        """Write one row."""
+
+
 @dataclass
 class Ledger:
     """The account of a table's rows: ``rows`` is always ``predicted`` + ``rejected``.
 
     Attributes:
         text_column: The column that was read.
-        rejects_file: Line, reason and content of each rejected row.
+        is_complete: False when it was stopped before the table's end.
     """
 
     text_column: str
-    rejects_file: str
     predicted: int = 0
     rejected: int = 0
     seconds: float = 0.0
+    is_complete: bool = True
 
     @property
     def rows(self) -> int:
-        """Rows of the table, the header not counted."""
+        """Rows that were read, the header not counted."""
         return self.predicted + self.rejected
 
 
@@ -79,30 +87,67 @@ def predict_table(
         TableError: It is not such a table, has no such column, or (strict) has a row to reject.
         ReviewscopeError: A file cannot be written.
     """
-    started = time.monotonic()
     rejects_file = target.with_name(f"{target.stem}.rejects.csv")
     if source.resolve() in (target.resolve(), rejects_file.resolve()):
         raise TableError(f"The output {target} would overwrite the input. Choose another name for it.")
     table_format = sniff_table(source, encoding=encoding, delimiter=delimiter)
-    ledger = Ledger(text_column or guess_text_column(source, table_format), str(rejects_file))
-    place = column_index(table_format, ledger.text_column)
+    column = text_column or guess_text_column(source, table_format)
     with ExitStack() as files:
-        scored = TableWriter(files.enter_context(atomic_writer(target)), _output_columns(table_format))
+        columns = output_columns(table_format)
+        scored = TableWriter(files.enter_context(atomic_writer(target)), columns)
         rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
-        for chunk in _chunks(read_rows(source, table_format)):
-            _score_chunk(predictor, chunk, place, scored, rejects, ledger, strict)
-            if on_progress:
-                on_progress(len(chunk))
+        return score_table(
+            predictor, source, table_format, column, [scored], rejects, strict=strict, on_progress=on_progress
+        )
+
+
+def score_table(
+    predictor: Predictor,
+    source: Path,
+    table_format: TableFormat,
+    text_column: str,
+    outputs: Sequence[RowWriter],
+    rejects: RowWriter,
+    *,
+    strict: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Ledger:
+    """Score a table chunk by chunk into writers of ``output_columns``; return the account of its rows.
+
+    A stop leaves the account complete for the rows that were read until then.
+    """
+    started = time.monotonic()
+    ledger = Ledger(text_column)
+    place = column_index(table_format, text_column)
+    for chunk in _chunks(read_rows(source, table_format)):
+        _score_chunk(predictor, chunk, place, outputs, rejects, ledger, strict)
+        if on_progress:
+            on_progress(len(chunk))
+        if should_stop():
+            ledger.is_complete = False
+            break
     ledger.seconds = round(time.monotonic() - started, 3)
     return ledger
+
+
+def output_columns(table_format: TableFormat) -> list[str]:
+    """Return the file's own column names and ours; ours get a number where the file already uses the name."""
+    names = list(table_format.columns)
+    for name in SCORE_COLUMNS:
+        number, unique = 2, name
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names
 
 
 def _score_chunk(
     predictor: Predictor,
     chunk: list[Row | Reject],
     place: int,
-    scored: TableWriter,
-    rejects: TableWriter,
+    outputs: Sequence[RowWriter],
+    rejects: RowWriter,
     ledger: Ledger,
     strict: bool,
 ) -> None:
@@ -113,27 +158,18 @@ def _score_chunk(
     for row in chunk:
         if row.line in score_of and isinstance(row, Row):
             sentiment, probability, confidence = score_of[row.line]
-            scored.write_row([*row.fields, sentiment, round(float(probability), 6), round(float(confidence), 6)])
+            added: tuple[str | float, ...] = (sentiment, round(float(probability), 6), round(float(confidence), 6))
             ledger.predicted += 1
-            continue
-        reject = row if isinstance(row, Reject) else Reject(row.line, NO_TEXT, "")
-        if strict:
-            raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
+        else:
+            reject = row if isinstance(row, Reject) else Reject(row.line, NO_TEXT, "")
+            if strict:
+                raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
+            rejects.write_row([reject.line, reject.reason, reject.content])
+            added = ("", "", "")
+            ledger.rejected += 1
         if isinstance(row, Row):
-            scored.write_row([*row.fields, "", "", ""])
-        rejects.write_row([reject.line, reject.reason, reject.content])
-        ledger.rejected += 1
-
-
-def _output_columns(table_format: TableFormat) -> list[str]:
-    """Return the file's own column names and ours; ours get a number where the file already uses the name."""
-    names = list(table_format.columns)
-    for name in SCORE_COLUMNS:
-        number, unique = 2, name
-        while unique in names:
-            unique, number = f"{name}_{number}", number + 1
-        names.append(unique)
-    return names
+            for output in outputs:
+                output.write_row([*row.fields, *added])
 
 
 def _chunks(rows: Iterator[Row | Reject]) -> Iterator[list[Row | Reject]]:

@@ -31,7 +31,7 @@ def test_every_row_is_accounted_for_and_the_file_s_own_columns_come_back(starter
     assert [row["id"] for row in rows] == ["001", "2", "3", "4", "6"]
     assert rows[0]["sentiment"] == "Positive" and 0.5 < float(rows[0]["probability"]) <= 1
     assert rows[3]["sentiment"] == rows[3]["probability"] == ""
-    rejects = read_csv(Path(ledger.rejects_file))
+    rejects = read_csv(tmp_path / "out.rejects.csv")
     assert [(row["line"], row["reason"]) for row in rejects] == [
         ("6", "no text"), ("7", "4 fields where the header has 3"), ("8", "no text"),
     ]  # fmt: skip
