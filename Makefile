@@ -39,7 +39,7 @@ check: $(DEV_READY) ## ruff, format and mypy, no tests
 	.venv/bin/mypy
 
 bench: $(DEV_READY) ## Compare with scikit-learn, fastText and a padded LSTM loop, side by side, on the real data
-	$(PY) tests/benchmarks/peers.py
+	$(PY) -m tests.benchmarks.peers
 
 starter: $(RUN_READY) ## Rebuild the shipped model and its card from the real data
 	$(PY) -m core.starter.build

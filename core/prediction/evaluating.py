@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core import settings
-from core.data.labelled import LabelledTexts
-from core.errors import DataError
+from core.config import RunConfig, Section
+from core.data.labelled import LabelledTexts, fingerprint
+from core.data.sources import choose_split, load_columns
+from core.errors import DataError, JobError
 from core.evaluation.metrics import Confusion, Metric, evaluate_logits
 from core.files import atomic_writer, write_json
+from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.predictor import Predictor
 
 
@@ -39,6 +42,62 @@ class Evaluation:
     def to_document(self) -> dict[str, object]:
         """Return it as plain JSON values."""
         return asdict(self)
+
+
+class EvaluationRequest(Section):
+    """What an evaluation job was asked to do; the valid split needs the fraction and seed that it was cut with."""
+
+    model: str
+    split: str
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class EvaluationJob(JobFolder):
+    """The folder of one model on one split: a job and its result."""
+
+    @property
+    def request(self) -> EvaluationRequest:
+        """Return what it was asked to do."""
+        return read_document(self.path / "request.json", EvaluationRequest)
+
+    @property
+    def results_file(self) -> Path:
+        """Return index, label, logit and probability of each review."""
+        return self.path / "results.parquet"
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether the figures are there; a model and a split never change under their names."""
+        return (self.path / "metrics.json").exists()
+
+
+def create_evaluation_job(request: EvaluationRequest, model_sha256: str, data_fingerprint: str) -> EvaluationJob:
+    """Make an evaluation job's folder, or find it."""
+    job = EvaluationJob(evaluation_folder(model_sha256, data_fingerprint, request.split))
+    write_json(job.path / "request.json", request.model_dump(mode="json"))
+    return job
+
+
+def execute_evaluation(job: EvaluationJob, reporter: JobReporter) -> None:
+    """Score the split of an evaluation job.
+
+    Raises:
+        ReviewscopeError: Data or model cannot be read, or are not those that the folder names.
+    """
+    with job.locked():
+        job.save_state("running")
+        reporter.on_phase("Loading the data", 0)
+        request = job.request
+        splits = load_columns(request.config.data)
+        rows = choose_split(splits, request.split, request.config)
+        predictor = Predictor.load(request.model)
+        data_fingerprint = fingerprint(splits)
+        if job.path != evaluation_folder(predictor.sha256, data_fingerprint, request.split):
+            raise JobError("The model or the data has changed since the evaluation was asked for. Ask for it again.")
+        reporter.on_phase("Scoring", len(rows))
+        evaluate_split(predictor, rows, data_fingerprint, request.split, reporter.on_progress)
+        job.save_state("finished")
 
 
 def evaluate_split(

@@ -6,6 +6,8 @@ machine and wander with its load: read the ratios.
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,23 +16,22 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.nn.utils import clip_grad_norm_
 
 from core import settings
 from core.config import DataConfig, preset_config
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
-from core.models.catalog import build_model, fit_encoder
 from core.prediction.predictor import Predictor
-from core.preprocessing.batching import epoch_batches
 from core.runs import create_run
 from core.training.trainer import Watcher, train_model
 
-STEP_ROUNDS = 6
+STEP_ROUNDS = 3
+STEP_WAYS = {
+    "classic": "classic (this project)",
+    "padded": "padded to 256, as anybody would write it",
+    "padded-flushed": "padded to 256, denormals flushed",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ[settings.HOME_VARIABLE] = home
         compare_accuracy_and_speed(splits)
-    compare_training_steps(splits["train"])
+    compare_training_steps()
 
 
 def compare_accuracy_and_speed(splits: dict[str, LabelledTexts]) -> None:
@@ -120,55 +121,18 @@ def train_fasttext(splits: dict[str, LabelledTexts]) -> Scorer:
     )
 
 
-class PaddedLSTM(nn.Module):
-    """The script's network as its document draws it: every review padded to 256, padding not masked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(10_002, 128, padding_idx=0)
-        self.lstm = nn.LSTM(128, 256, num_layers=2, batch_first=True, dropout=0.5, bidirectional=True)
-        self.fc = nn.Linear(512, 1)
-        self.dropout = nn.Dropout(0.5)
-
-    def forward(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """Return logits (B) of token ids (B, 256)."""
-        _, (hidden, _) = self.lstm(self.embedding(token_ids))
-        return self.fc(self.dropout(torch.cat([hidden[-2], hidden[-1]], dim=1))).squeeze(1)
-
-
-def compare_training_steps(train: LabelledTexts) -> None:
-    """Time steps of ``classic`` and of the padded loop on the same reviews in turn, and print the ratio."""
-    config = preset_config("classic")
-    encoder = fit_encoder(train.texts, config)
-    encoded = encoder.encode(train.texts)
-    labels = torch.from_numpy(train.labels.astype(np.float32))
-    ours, padded = build_model(config, encoder.size), PaddedLSTM()
-    optimizers = [torch.optim.Adam(model.parameters(), fused=True) for model in (ours, padded)]
-    batches = epoch_batches(encoded.lengths, config.training.batch_size, seed=0, epoch=1)[: STEP_ROUNDS + 1]
-    times: list[tuple[float, float]] = []
-    for indices in batches:
-        target = labels[torch.from_numpy(indices)]
-        batch = ours.collate(encoded.take(indices))
-        wide = torch.zeros(len(indices), 256, dtype=torch.int64)
-        wide[:, : batch.token_ids.shape[1]] = batch.token_ids
-        steps = [lambda b=batch: ours(*b), lambda w=wide: padded(w)]
-        times.append(tuple(timed_step(forward, target, opt) for forward, opt in zip(steps, optimizers, strict=True)))
-    ratios = [b / a for a, b in times[1:]]
-    a, b = (median(column) for column in zip(*times[1:], strict=True))
-    size = config.training.batch_size
-    print(f"\ntraining step of {size}: classic {size / a:.0f} reviews/s, padded to 256 {size / b:.0f} reviews/s,")
-    print(f"ratio {median(ratios):.2f} (median of {len(ratios)} pairs, {min(ratios):.2f} to {max(ratios):.2f})")
-
-
-def timed_step(forward: Callable[[], torch.Tensor], target: torch.Tensor, optimizer: torch.optim.Optimizer) -> float:
-    """Return the seconds of one forward, backward, clip and update."""
-    began = time.perf_counter()
-    loss = binary_cross_entropy_with_logits(forward(), target)
-    optimizer.zero_grad()
-    loss.backward()
-    clip_grad_norm_(optimizer.param_groups[0]["params"], 1.0)
-    optimizer.step()
-    return time.perf_counter() - began
+def compare_training_steps() -> None:
+    """Time training steps in processes of their own, in turn, and print the ratios to ``classic``."""
+    speeds: dict[str, list[float]] = {way: [] for way in STEP_WAYS}
+    for _ in range(STEP_ROUNDS):
+        for way in STEP_WAYS:
+            command = [sys.executable, "-m", "tests.benchmarks.lstm_step", way]
+            speeds[way].append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    print(f"\n{'training step of the LSTM, batch 64':<46}{'reviews/s':>10}{'classic is faster by':>22}")
+    for way, title in STEP_WAYS.items():
+        ratios = [ours / theirs for ours, theirs in zip(speeds["classic"], speeds[way], strict=True)]
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{title:<46}{median(speeds[way]):>10.1f}{spread:>22}")
 
 
 if __name__ == "__main__":

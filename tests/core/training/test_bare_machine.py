@@ -38,6 +38,15 @@ def small_imdb(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def test_training_lets_every_thread_take_denormal_numbers_for_zero() -> None:
+    code = (
+        "import torch; from core.training.trainer import prepare_torch; prepare_torch(0); torch.set_num_threads(2);"
+        "print(int((torch.full((4_000_000,), 1e-39) * 0.5).count_nonzero()))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "0"
+
+
 def test_the_script_s_training_needs_no_other_library(small_imdb: Path, workspace: Path) -> None:
     command = [
         sys.executable,

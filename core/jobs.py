@@ -1,0 +1,255 @@
+"""Work that outlives page and server: kinds and slots, a queue of files, and detached workers.
+
+A job is a folder (``core/job_folder.py``); its kind is told by where the folder lies. A slot runs one job at a time.
+Whoever queues a job tries to start the slot's worker: a process of its own that holds the slot's lock for life, takes
+one job after the other, and waits warm for a while before it ends. A second worker cannot take the lock and ends at
+once. Nothing here is a clock, a process id or a database: locks are released by the kernel on any death.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core import settings
+from core.errors import JobError, ReviewscopeError
+from core.files import hold_lock, is_locked, read_json, write_json
+from core.job_folder import JobFolder, JobReporter
+
+MOST_WAITING = 10
+WARM_SECONDS = 600.0
+POLL_SECONDS = 0.05
+GATE_SECONDS = 30.0
+
+Execute = Callable[[Path, JobReporter], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job: in which slot it runs, and what runs it."""
+
+    slot: str
+    execute: Execute
+
+
+def _train(folder: Path, reporter: JobReporter) -> None:
+    from core.runs import Run
+    from core.training.job import execute_run
+    from core.training.trainer import Watcher
+
+    watcher = Watcher(reporter.on_phase, reporter.on_notice, reporter.on_progress, reporter.should_stop)
+    execute_run(Run(folder), watcher, time.monotonic())
+
+
+def _evaluate(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.evaluating import EvaluationJob, execute_evaluation
+
+    execute_evaluation(EvaluationJob(folder), reporter)
+
+
+def _bulk(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.uploads import BulkJob, execute_bulk
+
+    execute_bulk(BulkJob(folder), reporter)
+
+
+# By the name of the folder of the workspace that holds the jobs.
+KINDS: Mapping[str, Kind] = {
+    "runs": Kind("train", _train),
+    "evaluations": Kind("score", _evaluate),
+    "uploads": Kind("score", _bulk),
+}
+SLOTS = ("train", "score")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An entry of a slot's queue."""
+
+    entry: Path
+    job: JobFolder
+
+
+def kind_of(folder: Path) -> Kind:
+    """Return a job folder's kind.
+
+    Raises:
+        JobError: It lies nowhere that jobs lie.
+    """
+    try:
+        place = folder.resolve().relative_to(settings.home()).parts[0]
+        return KINDS[place]
+    except (ValueError, IndexError, KeyError) as error:
+        raise JobError(f"{folder} is not a job of the workspace {settings.home()}.") from error
+
+
+def enqueue(job: JobFolder) -> None:
+    """Put a job at the end of its slot's queue and see to it that a worker is there.
+
+    Raises:
+        JobError: Ten jobs wait already.
+    """
+    slot = kind_of(job.path).slot
+    with _gate(slot):
+        waiting = list_waiting(slot)
+        if any(each.job.path == job.path for each in waiting):
+            return
+        if len(waiting) >= MOST_WAITING:
+            raise JobError(f"{MOST_WAITING} jobs wait already. Let one finish, or remove one, then try again.")
+        job.withdraw_stop()
+        job.save_state("queued")
+        write_json(_queue_folder(slot) / f"{time.time_ns():020}.json", {"folder": str(job.path)})
+    start_worker(slot)
+
+
+def list_waiting(slot: str) -> list[Waiting]:
+    """Return what waits in a slot, in order."""
+    found = []
+    for entry in sorted(_queue_folder(slot).glob("*.json")):
+        try:
+            found.append(Waiting(entry, JobFolder(Path(read_json(entry)["folder"]))))
+        except ReviewscopeError:
+            continue  # taken by the worker between the two looks
+    return found
+
+
+def stop(job: JobFolder) -> None:
+    """Ask a running job to stop, or take a waiting one out of its queue."""
+    slot = kind_of(job.path).slot
+    job.request_stop()
+    with _gate(slot):
+        for each in list_waiting(slot):
+            if each.job.path == job.path:
+                each.entry.unlink(missing_ok=True)
+                job.save_state("stopped", "It was taken out of the queue before it began.")
+
+
+def start_worker(slot: str) -> None:
+    """Start a slot's worker unless one is there. This is the one place that starts a process for a job."""
+    if has_worker(slot):
+        return
+    log = settings.home() / "queue" / f"{slot}-worker.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, settings.HOME_VARIABLE: str(settings.home()), "OMP_WAIT_POLICY": "PASSIVE"}
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "core", "worker", "--slot", slot],
+            cwd=settings.PACKAGE.parent, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, close_fds=True,
+        )  # fmt: skip
+
+
+def has_worker(slot: str) -> bool:
+    """Tell whether a worker serves a slot."""
+    return is_locked(_worker_lock(slot))
+
+
+def work(slot: str, *, warm_seconds: float = WARM_SECONDS) -> None:
+    """Serve a slot: run its jobs in order, wait warm for more, and end.
+
+    Returns at once when another worker serves it. A job that is queued while this worker is about to end is seen by
+    the look after the lock is released.
+    """
+    while True:
+        try:
+            with hold_lock(_worker_lock(slot), "another worker serves this slot"):
+                _load_libraries()
+                _serve(slot, warm_seconds)
+        except ReviewscopeError:
+            return
+        if not list_waiting(slot):
+            return
+
+
+def run_job(folder: Path) -> None:
+    """Run one job in this process, its output going into its own log file; a failure ends up in its state."""
+    job = JobFolder(folder)
+    with _output_to(job.log_file):
+        try:
+            kind_of(folder).execute(folder, JobReporter(job))
+        except ReviewscopeError as error:
+            print(error, flush=True)
+            if job.state.status in ("queued", "running", "interrupted"):
+                job.save_state("failed", str(error))
+        except Exception as error:  # noqa: BLE001 (a job's fault must not end the worker; its log holds the traceback)
+            traceback.print_exc()
+            job.save_state("failed", f"Unexpected: {error!r}. The job's log says more.")
+
+
+def _serve(slot: str, warm_seconds: float) -> None:
+    taken = _queue_folder(slot) / "taken"
+    _put_back(taken)
+    idle_since = time.monotonic()
+    while time.monotonic() - idle_since < warm_seconds:
+        waiting = list_waiting(slot)
+        if not waiting:
+            time.sleep(POLL_SECONDS)
+            continue
+        try:
+            waiting[0].entry.rename(taken)
+        except FileNotFoundError:
+            continue  # stopped between the two looks
+        run_job(waiting[0].job.path)
+        taken.unlink(missing_ok=True)
+        idle_since = time.monotonic()
+
+
+def _put_back(taken: Path) -> None:
+    """Queue again, as the first, what a worker took and died with before it began; a job that had begun is not."""
+    if taken.exists():
+        if JobFolder(Path(read_json(taken)["folder"])).state.status == "queued":
+            taken.rename(taken.with_name(f"{0:020}.json"))
+        else:
+            taken.unlink()
+
+
+@contextmanager
+def _gate(slot: str) -> Iterator[None]:
+    """Let one process at a time change a queue."""
+    path = _queue_folder(slot) / "gate.lock"
+    with hold_lock(path, "The queue is busy. Try again in a moment.", seconds=GATE_SECONDS):
+        yield
+
+
+@contextmanager
+def _output_to(path: Path) -> Iterator[None]:
+    """Send this process's stdout and stderr, those of libraries in C too, into a file while the block runs."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = os.dup(1), os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for number, saved in enumerate(before, 1):
+                os.dup2(saved, number)
+                os.close(saved)
+
+
+def _load_libraries() -> None:
+    """Import what jobs need before the first one comes; an optimiser's first use imports a second's worth more."""
+    import datasets  # noqa: F401
+    import torch
+
+    from core.training import job, trainer  # noqa: F401
+
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)], fused=True)
+
+
+def _queue_folder(slot: str) -> Path:
+    folder = settings.home() / "queue" / slot
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _worker_lock(slot: str) -> Path:
+    return settings.home() / "queue" / f"{slot}-worker.lock"
