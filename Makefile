@@ -22,10 +22,8 @@ $(DEV_READY): $(RUN_READY) requirements-dev.txt
 	$(PY) -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	touch $@
 
-run: $(RUN_READY) ## Train on the demo corpus, evaluate, and predict three texts
-	$(PY) -m core train --preset fast --data demo --test
-	$(PY) -m core evaluate latest --data demo
-	$(PY) -m core predict latest "A tender, funny film with a superb ending." "Two dull hours I will never get back." "The music is lovely, but the plot is a mess."
+run: $(RUN_READY) ## Open the app in the browser, on this machine only
+	$(PY) -m dashboard.server
 
 test: $(DEV_READY) check ## Lint, types and all tests that take minutes at most
 	$(PY) -m pytest -n 2

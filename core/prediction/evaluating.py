@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,12 @@ class Evaluation:
     def to_document(self) -> dict[str, object]:
         """Return it as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> "Evaluation":
+        """Read what ``to_document`` gave."""
+        metrics = {name: Metric(**values) for name, values in document["metrics"].items()}
+        return cls(**{**document, "metrics": metrics, "confusion": Confusion(**document["confusion"])})
 
 
 class EvaluationRequest(Section):

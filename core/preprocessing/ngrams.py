@@ -63,6 +63,18 @@ class NgramEncoder:
     def encode(self, texts: pa.Array) -> EncodedTexts:
         return concatenate(map_slices(texts, self._encode_slice))
 
+    def places(self, text: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return every n-gram of one text, each time it stands: id (0 when not kept), first word, length in words."""
+        _, hashes = self._ngrams(text)
+        ids = self._ids[_buckets(hashes, self.model.bucket_bits)]
+        words = pc.list_value_length(split_words(text, self.config))[0].as_py()
+        if self.config.max_length is not None:
+            words = min(words, self.config.max_length)
+        counts = [max(words - n + 1, 0) for n in range(1, self.model.max_n + 1)]
+        starts = np.concatenate([np.arange(count) for count in counts])
+        lengths = np.repeat(np.arange(1, self.model.max_n + 1), counts)
+        return ids, starts, lengths
+
     def arrays(self) -> Arrays:
         return {
             "vocabulary": np.frombuffer(self.vocabulary.to_json(), np.uint8),

@@ -1,0 +1,78 @@
+"""The one place with ``st.cache_data`` and ``st.cache_resource``. Keys are paths and their times of change, never data."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.config import DataConfig, RunConfig
+from core.data.labelled import LabelledTexts, fingerprint
+from core.data.sources import choose_split, load_columns
+from core.files import read_json
+from core.prediction.evaluating import Evaluation, EvaluationJob
+from core.prediction.predictor import Predictor
+from core.runs import find_model
+
+
+def load_predictor(reference: str) -> Predictor:
+    """Return the shared predictor of a model; threads may use it at once."""
+    path = find_model(reference)
+    return _load_predictor(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _load_predictor(path: str, changed: int) -> Predictor:
+    return Predictor.load(Path(path))
+
+
+def load_split(config: RunConfig, split: str) -> LabelledTexts:
+    """Return a split's texts and labels; shared, not to be changed."""
+    splits = _load_data(config.data.model_dump_json(include={"source", "path", "text_column", "label_column"}))[0]
+    return choose_split(splits, split, config)
+
+
+def data_fingerprint(config: RunConfig) -> str:
+    """Return the fingerprint of a config's data set."""
+    return _load_data(config.data.model_dump_json(include={"source", "path", "text_column", "label_column"}))[1]
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the reviews")
+def _load_data(data: str) -> tuple[dict[str, LabelledTexts], str]:
+    splits = load_columns(DataConfig.model_validate_json(data))
+    return splits, fingerprint(splits)
+
+
+def load_results(job: EvaluationJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the labels (N) and probabilities (N) of an evaluation; shared, not to be changed."""
+    return _load_results(str(job.results_file), job.results_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_results(path: str, changed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    table = pq.read_table(path, columns=["label", "probability"])
+    return table["label"].to_numpy().astype(np.int64), table["probability"].to_numpy()
+
+
+def load_evaluation(job: EvaluationJob) -> Evaluation:
+    """Return an evaluation's figures."""
+    path = job.path / "metrics.json"
+    return _load_evaluation(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _load_evaluation(path: str, changed: int) -> Evaluation:
+    return Evaluation.from_document(read_json(Path(path)))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the scores")
+def _load_scored(path: str, changed: int, columns: tuple[str, ...]) -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(path, columns=list(columns)).to_pandas()
+    return frame
+
+
+def load_scored(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return columns of a bulk job's Parquet file; shared, not to be changed."""
+    return _load_scored(str(path), path.stat().st_mtime_ns, columns)

@@ -1,0 +1,57 @@
+"""What all charts wear. Titles and keys are text above a chart; the chart carries marks, axes and tooltips only."""
+
+from typing import Any
+
+import altair as alt
+import plotly.graph_objects as go
+
+from dashboard.tokens import Tokens
+
+FONT = "Source Sans, sans-serif"
+PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 2}
+# For st.plotly_chart(..., theme=None, config=PLOTLY_CONFIG).
+PLOTLY_CONFIG: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
+
+
+def dress(chart: Any, tokens: Tokens, height: int) -> Any:
+    """Give an Altair chart our axes, fonts and colours; for ``st.altair_chart(..., theme=None)``."""
+    axis = {
+        "domain": False, "ticks": False, "labelColor": tokens.muted, "labelFontSize": 12, "labelFont": FONT,
+        "titleColor": tokens.muted, "titleFontSize": 12, "titleFont": FONT, "titleFontWeight": "normal",
+        "gridColor": tokens.line, "labelFlush": False, "labelPadding": 6,
+    }  # fmt: skip
+    return (
+        chart.properties(height=height, width="container", padding=PADDING, background="transparent")
+        .configure(font=FONT)
+        .configure_view(stroke=None)
+        .configure_axis(**axis)
+        .configure_axisX(grid=False, domain=True, domainColor=tokens.line)
+        .configure_axisQuantitative(labelFlush=False)
+        .configure_axisXQuantitative(labelFlush=True)
+        .configure_legend(disable=True)
+        .configure_text(font=FONT, color=tokens.text, fontSize=12)
+    )
+
+
+def dress_plotly(figure: go.Figure, tokens: Tokens, height: int) -> go.Figure:
+    """Give a Plotly figure the same clothes; for ``st.plotly_chart(..., theme=None, config=PLOTLY_CONFIG)``."""
+    figure.update_layout(
+        height=height, margin={"l": 0, "r": 8, "t": 18, "b": 4}, showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12, "color": tokens.muted},
+        hoverlabel={"bgcolor": tokens.panel, "font": {"color": tokens.text, "family": FONT}},
+    )  # fmt: skip
+    figure.update_xaxes(automargin=True, showgrid=False, zeroline=False, ticks="", linecolor=tokens.line)
+    figure.update_yaxes(automargin=True, gridcolor=tokens.line, zeroline=False, ticks="")
+    return figure
+
+
+def share_axis(title: str | None = None, **options: Any) -> alt.Axis:
+    """Return an axis whose labels are whole percents."""
+    return alt.Axis(title=title, format=".0%", **options)
+
+
+def with_opacity(colour: str, opacity: float) -> str:
+    """Return ``#RRGGBB`` as an rgba() colour, for Plotly's bands."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"

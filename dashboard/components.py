@@ -1,0 +1,170 @@
+"""Pieces drawn on several pages. Text of strangers passes ``html.escape`` and never a call that renders Markdown."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+
+import streamlit as st
+
+from core.evaluation.metrics import Metric
+from dashboard.tokens import Tokens, current_tokens
+
+DASH = "–"
+
+
+def draw_stylesheet() -> None:
+    """Write the one stylesheet; once a page run, from ``dashboard/app.py``."""
+    tokens = current_tokens()
+    st.html(f"""<style>
+[data-testid="stMainBlockContainer"] {{ max-width: 1240px; margin-inline: auto; }}
+[data-testid="stCaptionContainer"] {{ color: {tokens.muted} !important; opacity: 1; }}
+[data-testid="stCaptionContainer"] * {{ color: {tokens.muted} !important; opacity: 1; }}
+button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] * {{
+  color: {tokens.text} !important; }}
+[class*="st-key-failed"] {{ border-left: 3px solid {tokens.wrong} !important; }}
+.rs p, .rs dl, .rs dd, .rs h1, .rs h2 {{ margin: 0; padding: 0; }}
+.rs {{ color: {tokens.text}; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
+.rs-muted {{ color: {tokens.muted}; }}
+.rs-caption {{ color: {tokens.muted}; font-size: 0.8125rem; line-height: 1.45; }}
+.rs-title {{ font-size: 1.75rem; font-weight: 650; line-height: 1.25; }}
+.rs-section {{ font-size: 1.25rem; font-weight: 600; line-height: 1.3; }}
+.rs-chart-title {{ font-size: 1rem; font-weight: 600; line-height: 1.35; }}
+.rs-review {{ font-family: "Source Serif", "Source Serif 4", Georgia, serif; font-size: 1.067rem; line-height: 1.65;
+  max-width: 40rem; white-space: pre-wrap; }}
+.rs-review mark {{ color: inherit; border-radius: 3px; padding: 0 1px; }}
+.rs-key span {{ margin-right: 1.1em; white-space: nowrap; }}
+.rs-key i {{ display: inline-block; width: 0.75em; height: 0.75em; border-radius: 2px; margin-right: 0.45em; }}
+.rs-bar {{ display: grid; grid-template-columns: 4.6em 1fr 4.2em; gap: 0.6em; align-items: center; margin: 0.35em 0; }}
+.rs-bar > div {{ background: {tokens.panel}; border-radius: 3px; height: 16px; overflow: hidden; }}
+.rs-bar > div > div {{ height: 100%; border-radius: 3px; }}
+.rs-bar > b {{ font-weight: 600; }}
+.rs-dot {{ display: inline-block; width: 0.6em; height: 0.6em; border-radius: 50%; margin-right: 0.5em; }}
+.rs-log {{ font-family: "Source Code", monospace; font-size: 0.8rem; white-space: pre-wrap; color: {tokens.muted}; }}
+</style>""")
+
+
+def draw_head(title: str, sentence: str) -> None:
+    """Draw a page's title, which may hold a stranger's name, and one muted sentence."""
+    st.html(f'<div class="rs"><p class="rs-title">{escape(title)}</p><p class="rs-muted">{escape(sentence)}</p></div>')
+
+
+def draw_section(title: str, caption: str = "") -> None:
+    """Draw a section's title and how to read it."""
+    below = f'<p class="rs-caption">{escape(caption)}</p>' if caption else ""
+    st.html(f'<div class="rs"><p class="rs-section">{escape(title)}</p>{below}</div>')
+
+
+def draw_chart_title(finding: str, how_to_read: str, key: Sequence[tuple[str, str]] = ()) -> None:
+    """Draw what stands above a chart: the finding, how to read it, and the key as (word, colour)."""
+    words = "".join(f'<span><i style="background:{colour}"></i>{escape(word)}</span>' for word, colour in key)
+    below = f'<p class="rs-caption rs-key" style="margin-top:0.4em">{words}</p>' if words else ""
+    st.html(
+        f'<div class="rs"><p class="rs-chart-title">{escape(finding)}</p>'
+        f'<p class="rs-caption">{escape(how_to_read)}</p>{below}</div>'
+    )
+
+
+def draw_facts(sentence: str) -> None:
+    """Draw one sentence of body text, which may hold a stranger's words."""
+    st.html(f'<div class="rs"><p>{escape(sentence)}</p></div>')
+
+
+def draw_caption(sentence: str) -> None:
+    """Draw one muted sentence, which may hold a stranger's words."""
+    st.html(f'<div class="rs"><p class="rs-caption">{escape(sentence)}</p></div>')
+
+
+@contextmanager
+def empty_box(key: str, what: str, how: str) -> Iterator[None]:
+    """Draw the box that stands where nothing is yet: what will be here, how to get it; the block adds the button."""
+    with st.container(border=True, key=f"empty-{key}"):
+        st.html(f'<div class="rs"><p>{escape(what)}</p><p class="rs-caption">{escape(how)}</p></div>')
+        yield
+
+
+@contextmanager
+def failed_box(key: str, what: str, kept: str, log: Sequence[str] = ()) -> Iterator[None]:
+    """Draw what failed and what is kept; the block adds one action, and the log is folded under it."""
+    with st.container(border=True, key=f"failed-{key}"):
+        st.html(f'<div class="rs"><p>{escape(what)}</p><p class="rs-caption">{escape(kept)}</p></div>')
+        yield
+        if log:
+            with st.expander("Log"):
+                draw_log(log)
+
+
+def draw_log(lines: Sequence[str]) -> None:
+    """Draw lines of a job's output."""
+    st.html(f'<div class="rs rs-log">{escape(chr(10).join(lines))}</div>')
+
+
+def draw_figure(label: str, metric: Metric, write: Callable[[float], str]) -> None:
+    """Draw a figure with its interval in a grey chip; an undefined one is a dash with the reason."""
+    if metric.value is None or metric.low is None or metric.high is None:
+        st.metric(label, DASH, delta=metric.method, delta_color="off", delta_arrow="off")
+        return
+    interval = f"{write(metric.low).removesuffix(' %')} to {write(metric.high).removesuffix(' %')}"
+    st.metric(label, write(metric.value), delta=interval, delta_color="off", delta_arrow="off", help=metric.method)
+
+
+def draw_probability_bars(probability: float) -> None:
+    """Draw both classes as bars on a track, negative first."""
+    tokens = current_tokens()
+    rows = [("negative", 1 - probability, tokens.negative), ("positive", probability, tokens.positive)]
+    bars = "".join(
+        f'<div class="rs-bar"><span>{word}</span><div role="img" aria-label="{word} {percent(share)}">'
+        f'<div style="width:{100 * share:.2f}%;background:{colour}"></div></div><b>{percent(share)}</b></div>'
+        for word, share, colour in rows
+    )
+    st.html(f'<div class="rs">{bars}</div>')
+
+
+def status_colour(status: str, tokens: Tokens) -> str:
+    """Return the colour of a job's dot."""
+    colours = {"running": tokens.valid, "queued": tokens.quiet, "failed": tokens.wrong, "interrupted": tokens.wrong}
+    return colours.get(status, tokens.quiet)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share as "92.0 %"; None is a dash."""
+    return DASH if share is None else f"{100 * share:.{digits}f} %"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Write an interval of shares as "91.7 to 92.4"."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def decimal(value: float | None) -> str:
+    """Write a number with three decimals; None is a dash."""
+    return DASH if value is None else f"{value:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span as "52 s", "3 min 40 s" or "2 h 5 min"."""
+    if seconds is None:
+        return DASH
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+
+
+def ago(moment: float) -> str:
+    """Write how long ago a moment (seconds since 1970) was."""
+    seconds = max(time.time() - moment, 0)
+    if seconds < 60:
+        return "just now"
+    if seconds < 3_600:
+        return f"{seconds // 60:.0f} min ago"
+    if seconds < 86_400:
+        return f"{seconds // 3_600:.0f} h ago"
+    return f"{seconds // 86_400:.0f} days ago"
+
+
+def file_size(size: float) -> str:
+    """Write a number of bytes as "2.9 MB"."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

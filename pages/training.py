@@ -1,0 +1,5 @@
+"""Training."""
+
+from dashboard.components import draw_head
+
+draw_head("Training", "Not yet.")
