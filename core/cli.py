@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the commands that need them, so that a wrong option is refused at once.
 """
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,18 @@ from typer.exceptions import TyperException
 from core import settings
 from core.config import PRESETS, RunConfig, preset_config, with_data, with_settings
 from core.errors import ConfigError, DataError, ReviewscopeError
-from core.runs import Run, find_model, find_run, list_runs
+from core.jobs import (
+    SLOTS,
+    WARM_SECONDS,
+    enqueue,
+    has_worker,
+    list_waiting,
+    queue_evaluation,
+    run_job,
+)
+from core.jobs import stop as stop_job
+from core.jobs import work as work_slot
+from core.runs import Run, create_run, find_model, find_run, list_runs
 from core.terminal import catch_stop, print_result, show_progress
 
 app = typer.Typer(
@@ -29,6 +41,7 @@ Preset = Annotated[str, typer.Option(help=f"One of: {', '.join(PRESETS)}.")]
 Data = Annotated[str, typer.Option(metavar="imdb|demo|FILE", help="The data set; FILE is a labelled table.")]
 TextColumn = Annotated[str | None, typer.Option(help="The column of texts; guessed when left out.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The column of labels; guessed when left out.")]
+InQueue = Annotated[bool, typer.Option("--queue", help="Leave it to a worker and return at once.")]
 Settings = Annotated[list[str], typer.Option("--set", metavar="field=value", help="Change a setting; repeatable.")]
 
 
@@ -57,10 +70,16 @@ def train(
     assignments: Settings = [],  # noqa: B006 (typer copies it)
     name: Annotated[str | None, typer.Option(help="The run's name; the preset and a number when left out.")] = None,
     test: Annotated[bool, typer.Option("--test", help="Also score the test split, once.")] = False,
+    queue: InQueue = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a preset on a data set. Ctrl+C stops and keeps the best so far."""
-    with_settings(with_data(preset_config(preset), data, text_column, label_column), assignments)
+    config = with_settings(with_data(preset_config(preset), data, text_column, label_column), assignments)
+    if queue:
+        run = create_run(config, preset, name, with_test=test)
+        enqueue(run)
+        print_result(run_document(run), as_json=as_json)
+        return
     from core.training.job import train as train_preset
     from core.training.trainer import Watcher
 
@@ -108,10 +127,15 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, valid (a run's own data only) or test.")] = "test",
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    queue: InQueue = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a labelled split and tell every figure with its 95 % interval."""
     config = _evaluated_config(reference, data, split, text_column, label_column)
+    if queue:
+        job = queue_evaluation(reference, config, split)
+        print_result({"job": str(job.path), "status": job.state.status}, as_json=as_json)
+        return
     predictor = _load_predictor(reference)
     from core.data.labelled import fingerprint
     from core.data.sources import choose_split, load_columns
@@ -181,6 +205,42 @@ def runs(as_json: AsJson = False) -> None:
         print(f"{document['run_id']:<24} {document['status']:<12} validation {shown:>7}  {document['message']}")
     if not documents:
         print(f"No run in {settings.home()} yet. `python -m core train --preset fast --data demo` makes one.")
+
+
+@app.command()
+def stop(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """Ask a running training to stop and keep its best, or take a waiting one out of the queue."""
+    run = find_run(run_id)
+    stop_job(run)
+    print_result({"run_id": run.run_id, "status": run.state.status}, as_json=False)
+
+
+@app.command()
+def jobs(as_json: AsJson = False) -> None:
+    """List what runs and what waits, slot by slot."""
+    slots = {
+        slot: {"worker": has_worker(slot), "waiting": [str(each.job.path) for each in list_waiting(slot)]}
+        for slot in SLOTS
+    }
+    running = [run.run_id for run in list_runs() if run.state.status == "running"]
+    print_result({"running": running, **slots}, as_json=as_json)
+
+
+@app.command()
+def worker(
+    slot: Annotated[str, typer.Option(help=f"One of: {', '.join(SLOTS)}.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Never end: for systemd or a container.")] = False,
+) -> None:
+    """Run the jobs of a slot, then wait ten minutes for more."""
+    if slot not in SLOTS:
+        raise ConfigError(f"There is no slot {slot!r}. Choose one of: {', '.join(SLOTS)}.")
+    work_slot(slot, warm_seconds=math.inf if wait else WARM_SECONDS)
+
+
+@app.command()
+def work(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
+    """Run one job's folder in this process."""
+    run_job(folder.resolve())
 
 
 @app.command("export")

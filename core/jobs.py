@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import settings
+from core.config import RunConfig
 from core.errors import JobError, ReviewscopeError
 from core.files import hold_lock, is_locked, read_json, write_json
 from core.job_folder import JobFolder, JobReporter
+from core.runs import find_model
 
 MOST_WAITING = 10
 WARM_SECONDS = 600.0
@@ -127,6 +129,25 @@ def stop(job: JobFolder) -> None:
             if each.job.path == job.path:
                 each.entry.unlink(missing_ok=True)
                 job.save_state("stopped", "It was taken out of the queue before it began.")
+
+
+def queue_evaluation(reference: str, config: RunConfig, split: str) -> JobFolder:
+    """Queue the scoring of a split with a model; what is scored already is given back as it is.
+
+    Raises:
+        ReviewscopeError: There is no such model or data, or ten jobs wait already.
+    """
+    from core.data.labelled import fingerprint
+    from core.data.sources import load_columns
+    from core.prediction.evaluating import EvaluationRequest, create_evaluation_job
+    from core.prediction.exchange import check_model
+
+    request = EvaluationRequest(model=reference, split=split, config=config)
+    sha256 = check_model(find_model(reference))
+    job = create_evaluation_job(request, sha256, fingerprint(load_columns(config.data)))
+    if not job.is_done:
+        enqueue(job)
+    return job
 
 
 def start_worker(slot: str) -> None:

@@ -5,14 +5,17 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 
+from core import settings as app_settings
 from core.config import preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
 from core.errors import ReviewscopeError, RunError
+from core.files import hold_lock
 from core.job_folder import RESUMABLE
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
@@ -71,7 +74,7 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
     if state.status not in RESUMABLE:
         raise RunError(f"Run {run.run_id} is {state.status} and cannot be trained.")
-    with run.locked():
+    with run.locked(), _only_training(run, watcher):
         run.save_state("running")
         try:
             outcome, evaluation = _train(run, watcher)
@@ -82,6 +85,27 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         run.save_result(result)
         run.save_state("finished" if outcome.finished else "stopped")
     return result
+
+
+@contextmanager
+def _only_training(run: Run, watcher: Watcher) -> Iterator[None]:
+    """Hold the right to train, which one process of a workspace has at a time, and say so while waiting for it."""
+    path = app_settings.home() / "queue" / "train.busy"
+    waited = False
+    while True:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(hold_lock(path, "busy"))
+            except ReviewscopeError:
+                if not waited:
+                    watcher.on_notice("Another training is running here; this one begins when it has ended.")
+                waited = True
+                if watcher.should_stop():
+                    run.save_state("stopped", "It was stopped before it began.")
+                    raise RunError(f"Run {run.run_id} was stopped before it began.") from None
+                continue
+            yield
+            return
 
 
 def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
