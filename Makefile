@@ -23,7 +23,7 @@ $(DEV_READY): $(RUN_READY) requirements-dev.txt
 	touch $@
 
 run: $(RUN_READY) ## Open the app in the browser, on this machine only
-	$(PY) -m dashboard.server
+	$(PY) -m streamlit run dashboard/server.py
 
 test: $(DEV_READY) check ## Lint, types and all tests that take minutes at most
 	$(PY) -m pytest -n 2

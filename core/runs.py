@@ -65,6 +65,9 @@ class RunOrigin(Section):
     libraries: dict[str, str]
     device: str
     threads: int
+    n_train: int = Field(description="Reviews trained on, validation not counted.")
+    n_valid: int
+    n_test: int
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The one place with ``st.cache_data`` and ``st.cache_resource``. Keys are paths and their times of change, never data."""
+"""The one place with ``st.cache_data`` and ``st.cache_resource``. Keys are paths and times of change, not data."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 from numpy.typing import NDArray
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from core.config import DataConfig, RunConfig
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
+from core.evaluation.curves import ConfidenceBins, Curve, count_by_confidence, precision_recall_curve, roc_curve
+from core.evaluation.selection import Results
 from core.files import read_json
 from core.prediction.evaluating import Evaluation, EvaluationJob
 from core.prediction.predictor import Predictor
-from core.runs import find_model
+from core.runs import Run, find_model
+from core.training.history import History, HistoryReader
 
 
 def load_predictor(reference: str) -> Predictor:
@@ -56,6 +60,16 @@ def _load_results(path: str, changed: int) -> tuple[NDArray[np.int64], NDArray[n
     return table["label"].to_numpy().astype(np.int64), table["probability"].to_numpy()
 
 
+def load_history(run: Run) -> History:
+    """Return a run's history; only what is new in the file is read."""
+    return _history_reader(str(run.metrics_file)).refresh()
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def _history_reader(path: str) -> HistoryReader:
+    return HistoryReader(Path(path))
+
+
 def load_evaluation(job: EvaluationJob) -> Evaluation:
     """Return an evaluation's figures."""
     path = job.path / "metrics.json"
@@ -76,3 +90,40 @@ def _load_scored(path: str, changed: int, columns: tuple[str, ...]) -> pd.DataFr
 def load_scored(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return columns of a bulk job's Parquet file; shared, not to be changed."""
     return _load_scored(str(path), path.stat().st_mtime_ns, columns)
+
+
+def load_verdicts(job: EvaluationJob) -> Results:
+    """Return the verdicts of an evaluation on each review; shared, not to be changed."""
+    return _load_verdicts(str(job.results_file), job.results_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_verdicts(path: str, changed: int) -> Results:
+    table = pq.read_table(path, columns=["label", "logit", "probability"])
+    labels, logits = table["label"].to_numpy().astype(np.int64), table["logit"].to_numpy().astype(np.float64)
+    return Results(labels, logits, table["probability"].to_numpy())
+
+
+def load_curves(job: EvaluationJob) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
+    """Return an evaluation's bins of confidence, ROC and precision-recall curves; shared, not to be changed."""
+    return _load_curves(str(job.results_file), job.results_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_curves(path: str, changed: int) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
+    results = _load_verdicts(path, changed)
+    return (
+        count_by_confidence(results.confidences, results.wrong),
+        roc_curve(results.labels, results.logits),
+        precision_recall_curve(results.labels, results.logits),
+    )
+
+
+def find_words(job: EvaluationJob, texts: pa.Array, words: str) -> NDArray[np.bool_]:
+    """Tell which texts of an evaluation's split contain words, whatever the case, bool (N)."""
+    return _find_words(str(job.path), words, texts)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _find_words(path: str, words: str, _texts: pa.Array) -> NDArray[np.bool_]:
+    return search_texts(_texts, words)

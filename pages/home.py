@@ -1,5 +1,190 @@
-"""Home."""
+"""Try it, three doors, the last runs."""
 
-from dashboard.components import draw_head
+import pandas as pd
+import streamlit as st
 
-draw_head("Home", "Not yet.")
+from core import settings
+from core.default_model import STARTER, default_model
+from core.errors import ReviewscopeError
+from core.prediction.uploads import list_uploads
+from core.runs import Run, list_runs
+from dashboard import cache, state
+from dashboard.components import (
+    DASH,
+    ago,
+    draw_caption,
+    draw_chart_title,
+    draw_facts,
+    draw_head,
+    draw_probability_bars,
+    draw_section,
+    duration,
+    empty_box,
+    file_size,
+    interval_text,
+    percent,
+)
+from dashboard.run_view import DATA_NAMES, TICK_SECONDS, test_interval
+
+EXAMPLES = (
+    "The first hour drags, but the last act is so tender that I forgave it everything.",
+    "I wanted to like it. The cast is fine, the songs are fine, and I looked at my watch nine times.",
+    "Nobody in this film ever raises their voice, and still I held my breath for two hours.",
+)
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    draw_head(
+        "Positive or negative, and how sure",
+        "Train a sentiment model on this computer, see which reviews it gets wrong and why, and score a spreadsheet. "
+        "Nothing leaves your machine.",
+    )
+    runs = list_runs()
+    left, right = st.columns([1, 1], gap="large")
+    with left, st.container(border=True):
+        draw_try_it()
+    with right:
+        draw_doors(runs)
+    draw_running(runs)
+    if runs:
+        draw_last_runs(runs)
+    else:
+        draw_starter_card()
+
+
+def draw_try_it() -> None:
+    """Draw a box for one review and what the default model makes of it."""
+    reference = default_model()
+    draw_chart_title("Try it now", "The starter model is ready: n-grams, trained on 22,500 film reviews."
+                     if reference == STARTER else f"Read by the model of run {reference}.")  # fmt: skip
+    number = state.recall("example", 0)
+    text = st.text_area(
+        "A review", EXAMPLES[number % len(EXAMPLES)], height=110, key=f"try-{number}", label_visibility="collapsed"
+    )
+    with st.container(horizontal=True):
+        st.button("Read this review", type="primary")
+        if st.button("Another example", type="tertiary"):
+            state.remember("example", number + 1)
+            st.rerun()
+    if not (text or "").strip():
+        draw_caption("Write something to read first.")
+        return
+    try:
+        predictions = cache.load_predictor(reference).predict([text or ""])
+    except ReviewscopeError as error:
+        draw_caption(str(error))
+        return
+    draw_probability_bars(float(predictions.probabilities[0]))
+    draw_caption(f"{predictions.sentiments[0]}, {percent(float(predictions.confidences[0]), 0)} confident.")
+
+
+def draw_doors(runs: list[Run]) -> None:
+    """Draw the three things that one can do, each with its last use."""
+    finished = [run for run in runs if run.result is not None]
+    last_run = finished[0] if finished else None
+    draw_door(
+        "Train a model", "Choose data and model; watch it learn; stop and resume as you like.",
+        last_training_sentence(last_run), "Train", "training",
+    )  # fmt: skip
+    last = f"Open: {last_run.about.name}" if last_run else "Open: the starter model"
+    draw_door("See where it errs", "Every number opens the reviews behind it.", last, "Evaluate", "evaluation")
+    uploads = list_uploads()
+    last = (
+        f"Last: {uploads[0].about.name[:40]}, {file_size(uploads[0].about.size)}" if uploads else "No table scored yet."
+    )
+    draw_door(
+        "Score a spreadsheet", "A CSV in; the same file back with scores, and charts.", last, "Predict", "prediction"
+    )
+
+
+def last_training_sentence(run: Run | None) -> str:
+    """Return what the last training came to."""
+    if run is None or run.result is None:
+        return "No run yet. The fast preset takes seconds on the demo corpus."
+    result = run.result
+    if result.test_accuracy is None:
+        return (
+            f"Last: {run.about.name}, {percent(result.valid_accuracy)} on validation, {duration(result.total_seconds)}"
+        )
+    interval = test_interval(run)
+    shown = f" ({interval_text(*interval)})" if interval else ""
+    return f"Last: {run.about.name}, {percent(result.test_accuracy)}{shown} on test, {duration(result.total_seconds)}"
+
+
+def draw_door(title: str, sentence: str, last: str, verb: str, page: str) -> None:
+    """Draw one door."""
+    with st.container(border=True):
+        row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
+        with row.container(width="stretch"):
+            draw_chart_title(title, sentence)
+            draw_caption(last)
+        if row.button(verb, key=f"door-{page}", width=110):
+            st.switch_page(f"../pages/{page}.py")
+
+
+def draw_running(runs: list[Run]) -> None:
+    """Draw one line for the run in progress."""
+    live = next((run for run in runs if run.state.status == "running"), None)
+    if live is not None:
+        st.fragment(_draw_running_line, run_every=4 * TICK_SECONDS)(live)
+
+
+def _draw_running_line(run: Run) -> None:
+    if run.state.status != "running":
+        st.rerun()
+    progress = run.progress
+    left = progress.seconds_left if progress else None
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row.container(width="content"):
+        draw_facts(f"Training {run.about.name}" + (f" · {duration(left)} left" if left is not None else ""))
+    if row.button("Open", key="open-running"):
+        st.switch_page("../pages/training.py", query_params={"run": run.run_id})
+
+
+def draw_last_runs(runs: list[Run]) -> None:
+    """Draw the newest runs; a chosen row opens the run."""
+    draw_section(
+        "Last runs", "Accuracy; the interval is the test figure's. The line is validation accuracy while training."
+    )
+    event = st.dataframe(
+        pd.DataFrame([run_row(run) for run in runs[:8]]), hide_index=True, on_select="rerun", key="last-runs",
+        selection_mode="single-row", row_height=38, height="content", alt="The last runs, newest first",
+        column_config={"While training": st.column_config.LineChartColumn(y_min=0.5, y_max=1.0, color="gray")},
+    )  # fmt: skip
+    chosen = event["selection"]["rows"]
+    if chosen:
+        st.switch_page("../pages/training.py", query_params={"run": runs[chosen[0]].run_id})
+
+
+def run_row(run: Run) -> dict[str, object]:
+    """Return a run as a row of the table."""
+    result, interval = run.result, test_interval(run)
+    return {
+        "Run": run.about.name,
+        "Data": DATA_NAMES[run.settings.config.data.source],
+        "State": run.state.status,
+        "While training": cache.load_history(run).validations["valid_accuracy"].tolist(),
+        "Validation": percent(result.valid_accuracy) if result else DASH,
+        "Test": percent(result.test_accuracy) if result else DASH,
+        "95 % interval": interval_text(*interval) if interval else DASH,
+        "Took": duration(result.total_seconds) if result else DASH,
+        "Model": file_size(run.model_file.stat().st_size) if run.model_file.exists() else DASH,
+        "When": ago(run.created),
+    }
+
+
+def draw_starter_card() -> None:
+    """Draw what the shipped model is, while there is no run to show."""
+    draw_section("The starter model", "What reads your reviews until you train a model of your own.")
+    card = settings.STARTER_FILE.with_name("MODEL_CARD.md")
+    if not settings.STARTER_FILE.exists() or not card.exists():
+        with empty_box("starter", "The starter model is not installed.", "`make starter` builds it, or train one now."):
+            if st.button("Train"):
+                st.switch_page("../pages/training.py")
+        return
+    with st.expander("Its card: data, figures with intervals, limits", expanded=False):
+        st.markdown(card.read_text(encoding="utf-8").partition("\n")[2])  # ours, and shipped: not a stranger's text
+
+
+main()

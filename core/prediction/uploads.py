@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core import settings
 from core.config import Section
-from core.data.tables import TableFormat, TableWriter, column_index, read_rows, sniff_table
-from core.errors import JobError, ReviewscopeError
+from core.data.tables import MAX_SHOWN, TableFormat, TableWriter, column_index, read_rows, sniff_table
+from core.errors import JobError, ReviewscopeError, TableError
 from core.files import atomic_writer, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.bulk import REJECT_COLUMNS, SCORE_COLUMNS, Ledger, RowWriter, output_columns, score_table
 from core.prediction.predictor import Predictor
+from core.prediction.summary import ColumnFacts, Counts, count_sides, look_at_column
 
 KEPT_DAYS = 7
 LARGEST_UPLOAD = 200 * 10**6
+LONGEST_NAME = 200
 COPY_BYTES = 2**20
+COUNTED_ROWS = 5_000
 ROW_GROUP = 20_000
 
 
@@ -48,14 +52,22 @@ class BulkRequest(Section):
 
 
 class BulkResult(Section):
-    """The account of a finished or stopped bulk job."""
+    """The account of a finished or stopped bulk job; the sides are those of ``core.prediction.summary``."""
 
     rows: int
     predicted: int
     rejected: int
+    negative: int
+    not_sure: int
     positive: int
     seconds: float
     is_complete: bool
+    columns: tuple[ColumnFacts, ...]
+
+    @property
+    def counts(self) -> Counts:
+        """Return how many rows lie on each side."""
+        return Counts(self.negative, self.not_sure, self.positive)
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,25 @@ class Upload:
     @property
     def jobs(self) -> list["BulkJob"]:
         """Return the bulk jobs on it, newest first."""
-        folders = sorted(self.path.glob("job-*"), reverse=True)
-        return [job for folder in folders if (job := BulkJob(folder)).exists]
+        jobs = [job for folder in self.path.glob("job-*") if (job := BulkJob(folder)).exists]
+        return sorted(jobs, key=lambda job: job.asked, reverse=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a job on it waits or runs."""
+        return any(job.is_active for job in self.jobs)
+
+    def sniff(self, encoding: str | None = None, delimiter: str | None = None) -> TableFormat:
+        """Say how the table is written; as ``sniff_table``, but a complaint names the file as its owner does.
+
+        Raises:
+            TableError: It cannot be read so.
+        """
+        try:
+            return sniff_table(self.table, encoding=encoding, delimiter=delimiter)
+        except TableError as error:
+            name = repr(self.about.name[:MAX_SHOWN])
+            raise TableError(str(error).replace(repr(self.table.name), name, 1)) from error
 
 
 @dataclass(frozen=True)
@@ -101,6 +130,20 @@ class BulkJob(JobFolder):
         return read_document(self.path / "request.json", BulkRequest)
 
     @property
+    def asked(self) -> float:
+        """Return when it was asked for last, in seconds since 1970."""
+        path = self.path / "request.json"
+        return path.stat().st_mtime if path.exists() else 0.0
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it waits or runs; not when its state is damaged."""
+        try:
+            return self.exists and self.state.status in ("queued", "running")
+        except ReviewscopeError:
+            return False
+
+    @property
     def result(self) -> BulkResult | None:
         """Return its account, or None before it has ended."""
         path = self.path / "result.json"
@@ -110,7 +153,7 @@ class BulkJob(JobFolder):
     def table_format(self) -> TableFormat:
         """Return how the table is read."""
         request = self.request
-        return sniff_table(self.upload.table, encoding=request.encoding, delimiter=request.delimiter)
+        return self.upload.sniff(request.encoding, request.delimiter)
 
     @property
     def scored_file(self) -> Path:
@@ -141,51 +184,66 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
     """
     remove_expired_uploads()
     upload = Upload(settings.home() / "uploads" / uuid.uuid4().hex[:12])
-    digest, size = hashlib.sha256(), 0
-    with atomic_writer(upload.table) as file:
-        while piece := stream.read(COPY_BYTES):
-            size += len(piece)
-            if size > LARGEST_UPLOAD:
-                raise ReviewscopeError(f"The file is larger than {LARGEST_UPLOAD // 10**6} MB. Score it in parts.")
-            digest.update(piece)
-            file.write(piece)
-    about = UploadAbout(name=name, size=size, sha256=digest.hexdigest(), created=time.time())
-    write_json(upload.path / "about.json", about.model_dump())
+    try:
+        digest, size = hashlib.sha256(), 0
+        with atomic_writer(upload.table) as file:
+            while piece := stream.read(COPY_BYTES):
+                size += len(piece)
+                if size > LARGEST_UPLOAD:
+                    raise ReviewscopeError(f"The file is larger than {LARGEST_UPLOAD // 10**6} MB. Score it in parts.")
+                digest.update(piece)
+                file.write(piece)
+        # A name may come with lone surrogates, which no file of ours can hold.
+        shown = name[:LONGEST_NAME].encode("utf-8", "replace").decode()
+        about = UploadAbout(name=shown, size=size, sha256=digest.hexdigest(), created=time.time())
+        write_json(upload.path / "about.json", about.model_dump())
+    except BaseException:
+        shutil.rmtree(upload.path, ignore_errors=True)
+        raise
     return upload
 
 
 def find_upload(upload_id: str) -> Upload | None:
     """Return an upload by its id, or None."""
     upload = Upload(settings.home() / "uploads" / upload_id)
-    return upload if upload_id.isalnum() and (upload.path / "about.json").exists() else None
+    return upload if upload_id.isalnum() and _is_sound(upload) else None
+
+
+def find_job(upload: Upload, job_id: str) -> BulkJob | None:
+    """Return a bulk job of an upload by its id, or None."""
+    return next((job for job in upload.jobs if job.job_id == job_id), None)
 
 
 def list_uploads() -> list[Upload]:
-    """Return all uploads, newest first."""
-    found = [Upload(path.parent) for path in (settings.home() / "uploads").glob("*/about.json")]
-    return sorted(found, key=lambda upload: upload.about.created, reverse=True)
+    """Return all uploads, newest first; one whose own file is damaged is left out."""
+    folders = [path.parent for path in (settings.home() / "uploads").glob("*/about.json")]
+    uploads = [upload for folder in folders if _is_sound(upload := Upload(folder))]
+    return sorted(uploads, key=lambda upload: upload.about.created, reverse=True)
 
 
 def remove_expired_uploads() -> None:
     """Remove uploads older than ``KEPT_DAYS``, with all that was made of them, unless a job of theirs runs."""
     for upload in list_uploads():
-        is_busy = any(job.state.status in ("queued", "running") for job in upload.jobs)
-        if time.time() - upload.about.created > KEPT_DAYS * 86_400 and not is_busy:
+        if time.time() - upload.about.created > KEPT_DAYS * 86_400 and not upload.is_busy:
             shutil.rmtree(upload.path, ignore_errors=True)
 
 
 def create_bulk_job(upload: Upload, request: BulkRequest) -> BulkJob:
-    """Make a bulk job's folder; an equal one that is there, and not failed, is given back instead.
+    """Make a bulk job's folder; an equal one that waits, runs or has finished is given back instead.
+
+    Of an equal one that was stopped, failed or was interrupted the old result goes: it begins anew.
 
     Raises:
         ReviewscopeError: The table has no such column.
     """
-    column_index(sniff_table(upload.table, encoding=request.encoding, delimiter=request.delimiter), request.text_column)
+    column_index(upload.sniff(request.encoding, request.delimiter), request.text_column)
     key = hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:12]
     job = BulkJob(upload.path / f"job-{key}")
-    if job.exists and job.state.status in ("queued", "running", "finished"):
+    if job.is_active or (job.exists and job.state.status == "finished"):
         return job
     job.path.mkdir(parents=True, exist_ok=True)
+    for name in ("result.json", "progress.json"):
+        (job.path / name).unlink(missing_ok=True)
     write_json(job.path / "request.json", request.model_dump())
     return job
 
@@ -200,24 +258,50 @@ def execute_bulk(job: BulkJob, reporter: JobReporter) -> None:
         job.save_state("running")
         request, table_format = job.request, job.table_format
         reporter.on_phase("Counting the rows", 0)
-        total = sum(1 for _ in read_rows(job.upload.table, table_format))
+        total = _count_rows(job, table_format, reporter)
         predictor = Predictor.load(request.model)
         if predictor.sha256 != request.model_sha256:
             raise JobError("The model has changed since the job was made. Score the table again.")
         reporter.on_phase("Scoring", total)
         ledger = _write_results(job, predictor, table_format, reporter)
-        positive = pq.read_table(job.columns_file, columns=["_probability"])["_probability"].to_numpy()
-        result = BulkResult(
-            rows=ledger.rows,
-            predicted=ledger.predicted,
-            rejected=ledger.rejected,
-            positive=int((positive > 0.5).sum()),
-            seconds=ledger.seconds,
-            is_complete=ledger.is_complete,
-        )
-        write_json(job.path / "result.json", result.model_dump())
-        stopped = f"Stopped at row {ledger.rows:,} of {total:,}."
-        job.save_state("finished" if ledger.is_complete else "stopped", "" if ledger.is_complete else stopped)
+        # A stop that comes while the last rows are scored has nothing left to stop.
+        is_complete = ledger.is_complete or ledger.rows == total
+        reporter.on_phase("Looking at the columns", 0)
+        write_json(job.path / "result.json", _summarise(job, ledger, table_format, is_complete).model_dump())
+        stopped = f"Stopped at row {ledger.rows:,}" + (f" of {total:,}." if total else ".")
+        job.save_state("finished" if is_complete else "stopped", "" if is_complete else stopped)
+
+
+def _count_rows(job: BulkJob, table_format: TableFormat, reporter: JobReporter) -> int:
+    """Count the rows of the table; 0, which stands for not known, when a stop comes first."""
+    total = 0
+    for total, _ in enumerate(read_rows(job.upload.table, table_format), 1):
+        if total % COUNTED_ROWS == 0:
+            reporter.on_progress(COUNTED_ROWS)
+            if reporter.should_stop():
+                return 0
+    return total
+
+
+def _summarise(job: BulkJob, ledger: Ledger, table_format: TableFormat, is_complete: bool) -> BulkResult:
+    probabilities = pq.read_table(job.columns_file, columns=["_probability"])["_probability"].to_numpy()
+    counts = count_sides(probabilities)
+    is_scored = ~np.isnan(probabilities)
+    facts = []
+    for number in range(len(table_format.columns)):  # one column after the other, for the memory
+        values = pq.read_table(job.columns_file, columns=[f"c{number}"])[f"c{number}"].to_pandas()
+        facts.append(look_at_column(values, is_scored))
+    return BulkResult(
+        rows=ledger.rows,
+        predicted=ledger.predicted,
+        rejected=ledger.rejected,
+        negative=counts.negative,
+        not_sure=counts.not_sure,
+        positive=counts.positive,
+        seconds=ledger.seconds,
+        is_complete=is_complete,
+        columns=tuple(facts),
+    )
 
 
 def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat, reporter: JobReporter) -> Ledger:
@@ -228,7 +312,7 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
             TableWriter(files.enter_context(atomic_writer(job.safe_file)), names, safe=True),
             files.enter_context(ColumnsWriter(files.enter_context(atomic_writer(job.columns_file)), len(names))),
         ]
-        rejects = TableWriter(files.enter_context(atomic_writer(job.rejects_file)), REJECT_COLUMNS, safe=True)
+        rejects = RejectsWriter(files.enter_context(atomic_writer(job.rejects_file)))
         return score_table(
             predictor,
             job.upload.table,
@@ -239,6 +323,17 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
             on_progress=reporter.on_progress,
             should_stop=reporter.should_stop,
         )
+
+
+class RejectsWriter:
+    """Writes rejected rows as a table that is safe for spreadsheet programs; a NUL, which none can hold, as ``\\x00``."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._writer = TableWriter(stream, REJECT_COLUMNS, safe=True)
+
+    def write_row(self, fields: Sequence[str | float]) -> None:
+        """Take one row of ``REJECT_COLUMNS``."""
+        self._writer.write_row([field.replace("\0", "\\x00") if isinstance(field, str) else field for field in fields])
 
 
 class ColumnsWriter:

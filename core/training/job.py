@@ -5,14 +5,14 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
 
 from core import settings as app_settings
 from core.config import preset_config, with_data, with_settings
-from core.data.labelled import LabelledTexts, fingerprint
+from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import ReviewscopeError, RunError
 from core.files import hold_lock
@@ -113,7 +113,7 @@ def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
     config = run.settings.config
     splits = load_columns(config.data)
     data_fingerprint = fingerprint(splits)
-    _check_origin(run, data_fingerprint, watcher)
+    _check_origin(run, data_fingerprint, splits, watcher)
     outcome = train_model(run, config, splits["train"], data_fingerprint, watcher)
     if not (run.settings.with_test and outcome.finished):
         return outcome, None
@@ -123,14 +123,19 @@ def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
     return outcome, evaluate_split(predictor, test, data_fingerprint, "test", watcher.on_progress)
 
 
-def _check_origin(run: Run, data_fingerprint: str, watcher: Watcher) -> None:
+def _check_origin(run: Run, data_fingerprint: str, splits: Mapping[str, LabelledTexts], watcher: Watcher) -> None:
     """Note what the weights depend on at the first start; compare with it at a resume."""
+    config = run.settings.config
+    rows, valid_rows = cut_stratified(splits["train"].labels, config.data.validation_fraction, config.training.seed)
     present = RunOrigin(
         data_fingerprint=data_fingerprint,
         libraries={name: importlib.metadata.version(name) for name in ("torch", "numpy", "pyarrow")}
         | {"python": platform.python_version()},
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         threads=torch.get_num_threads(),
+        n_train=min(config.data.limit or len(rows), len(rows)),
+        n_valid=len(valid_rows),
+        n_test=len(splits["test"]),
     )
     before = run.origin
     if before is None:

@@ -1,0 +1,190 @@
+"""Charts of a scored split: confusion matrix, confidence histogram, ROC and precision-recall. Calls no ``st.*``."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.evaluation.curves import BINS, ConfidenceBins, Curve
+from core.evaluation.metrics import Confusion
+from core.evaluation.selection import LABELS, Selection
+from dashboard.charts import dress, dress_plotly, share_axis, with_opacity
+from dashboard.components import percent
+from dashboard.tokens import Tokens
+
+MATRIX_HEIGHT = 290
+COUNTS_HEIGHT = 165
+SHARES_HEIGHT = 125
+CURVE_HEIGHT = 340
+DIMMED = 0.45
+GAP = 0.0012  # of confidence, left open on both sides of a bar
+# Both histograms have labels of one width, so that their bars stand above each other.
+LABEL_WIDTH = {"minExtent": 34, "maxExtent": 34}
+
+
+def plot_matrix(confusion: Confusion, selection: Selection, tokens: Tokens) -> Any:
+    """Return the confusion matrix; a click reports ``label`` and ``verdict`` of the cell as selection "cell"."""
+    frame = matrix_frame(confusion, selection)
+    pick = alt.selection_point(name="cell", fields=["label", "verdict"], toggle=False)
+    axis: dict[str, Any] = {"title": None, "labelColor": tokens.text, "labelFontSize": 13, "domain": False}
+    band = alt.Scale(paddingInner=0.035, paddingOuter=0)
+    x = alt.X("read:N", sort=None, scale=band, axis=alt.Axis(orient="top", labelAngle=0, grid=False, **axis))
+    y = alt.Y("labelled:N", sort=None, scale=band, axis=alt.Axis(labelAngle=-90, labelAlign="center", **axis))
+    base = alt.Chart(frame).encode(x=x, y=y)
+    tooltip = [
+        alt.Tooltip("labelled:N", title="label"), alt.Tooltip("read:N", title="verdict"),
+        alt.Tooltip("count:Q", title="reviews", format=","), alt.Tooltip("share:N", title="of this label"),
+    ]  # fmt: skip
+    colour = alt.Color("outcome:N", scale=alt.Scale(domain=["right", "wrong"], range=[tokens.quiet, tokens.wrong]))
+    cells = base.mark_rect(cornerRadius=4, cursor="pointer").encode(
+        color=colour, opacity=alt.Opacity("opacity:Q", scale=None), tooltip=tooltip
+    )
+    counts = base.mark_text(fontSize=22, fontWeight=600, dy=-8, color=tokens.text).encode(
+        text=alt.Text("count:Q", format=",")
+    )
+    shares = base.mark_text(dy=14, color=tokens.text).encode(text="share:N")
+    return dress(alt.layer(cells.add_params(pick), counts, shares), tokens, MATRIX_HEIGHT)
+
+
+def matrix_frame(confusion: Confusion, selection: Selection) -> pd.DataFrame:
+    """Return the four cells: counts, shares of their label in words, and how strongly each is drawn."""
+    counts = [
+        [confusion.true_negatives, confusion.false_positives],
+        [confusion.false_negatives, confusion.true_positives],
+    ]
+    cells = []
+    for label in (0, 1):
+        for verdict in (0, 1):
+            count, of_label = counts[label][verdict], sum(counts[label])
+            share, outcome = count / of_label if of_label else None, "right" if label == verdict else "wrong"
+            is_shown = selection.label in (None, label) and selection.verdict in (None, verdict)
+            cells.append(
+                {
+                    "label": label, "verdict": verdict, "count": count, "outcome": outcome,
+                    "labelled": f"labelled {LABELS[label]}", "read": f"read as {LABELS[verdict]}",
+                    "share": f"{percent(share)} {outcome}" if share is not None else "no such label",
+                    "opacity": (0.22 + 0.28 * (share or 0)) * (1 if is_shown else DIMMED),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(cells)
+
+
+def plot_counts(bins: ConfidenceBins, selected: int | None, tokens: Tokens) -> Any:
+    """Return reviews by confidence, wrong under right; a click reports ``bin`` as selection "cell"."""
+    frame = bins_frame(bins, selected)
+    top = max(float(frame["all"].max()), 1.0)
+    y = alt.Scale(domain=[0, 1.04 * top], nice=False, zero=False)
+    axis = alt.Axis(title=None, format="~s" if top >= 1_000 else ",d", tickCount=min(4, int(top)), **LABEL_WIDTH)
+    base = alt.Chart(frame).encode(x=_confidence("left:Q", labels=False), x2="right_end:Q")
+    bars = [
+        base.mark_rect(color=colour).encode(
+            y=alt.Y(f"{start}:Q", scale=y, axis=axis), y2=f"{end}:Q", opacity=alt.Opacity("strength:Q", scale=None)
+        )
+        for start, end, colour in (("zero", "wrong", tokens.wrong), ("wrong", "all", tokens.quiet))
+    ]
+    return dress(alt.layer(*bars, _click_targets(frame, y, axis, 1.04 * top)), tokens, COUNTS_HEIGHT)
+
+
+def plot_shares_wrong(bins: ConfidenceBins, selected: int | None, tokens: Tokens) -> Any:
+    """Return the share wrong by confidence with its interval; clicks as in ``plot_counts``."""
+    frame = bins_frame(bins, selected)
+    highest = float(frame["high"].max()) if frame["high"].notna().any() else 0.5
+    top = min(1.0, max(0.25, np.ceil(4 * highest) / 4))
+    y = alt.Scale(domain=[0, top], nice=False, zero=False)
+    axis = share_axis(tickCount=3, **LABEL_WIDTH)
+    base = alt.Chart(frame.dropna(subset=["share"])).encode(
+        x=_confidence("middle:Q", labels=True), opacity=alt.Opacity("strength:Q", scale=None)
+    )
+    intervals = base.transform_calculate(faint="0.3 * datum.strength").mark_rule(strokeWidth=6, color=tokens.wrong)
+    intervals = intervals.encode(
+        y=alt.Y("low:Q", scale=y, axis=axis), y2="high:Q", opacity=alt.Opacity("faint:Q", scale=None)
+    )
+    dots = base.mark_circle(size=42, color=tokens.wrong).encode(y=alt.Y("share:Q", scale=y, axis=axis))
+    return dress(alt.layer(intervals, dots, _click_targets(frame, y, axis, top)), tokens, SHARES_HEIGHT)
+
+
+def bins_frame(bins: ConfidenceBins, selected: int | None) -> pd.DataFrame:
+    """Return the 20 bins as a table for both histograms, with the words of their tooltips."""
+    places, of_all = np.arange(BINS), bins.right + bins.wrong
+    frame = pd.DataFrame(
+        {
+            "bin": places, "left": bins.edges[:-1] + GAP, "right_end": bins.edges[1:] - GAP,
+            "middle": (bins.edges[:-1] + bins.edges[1:]) / 2, "zero": 0, "wrong": bins.wrong, "all": of_all,
+            "share": bins.share_wrong, "low": bins.low, "high": bins.high,
+            "strength": np.where(places == selected, 1.0, DIMMED) if selected is not None else 1.0,
+        }
+    )  # fmt: skip
+    frame["confidence"] = [f"{100 * low:g} to {100 * high:g} %" for low, high in zip(bins.edges, bins.edges[1:])]  # noqa: B905
+    frame["said"] = [
+        f"{percent(share)} ({100 * low:.1f} to {100 * high:.1f})" if n else "–"
+        for share, low, high, n in zip(bins.share_wrong, bins.low, bins.high, of_all, strict=True)
+    ]
+    return frame
+
+
+def plot_roc(curve: Curve, tokens: Tokens) -> go.Figure:
+    """Return recall over the false positive rate, with chance as the dashed diagonal."""
+    figure = _plot_curve(curve, tokens, "false positive rate", "recall")
+    figure.add_scatter(x=[0, 1], y=[0, 1], **_dashed(tokens))
+    return _finish_curve(figure, tokens, "share of negative reviews read as positive", "share of positive reviews found")
+
+
+def plot_precision_recall(curve: Curve, tokens: Tokens) -> go.Figure:
+    """Return precision over recall, with the share of positives as the dashed line."""
+    figure = _plot_curve(curve, tokens, "recall", "precision")
+    figure.add_scatter(x=[0, 1], y=[curve.base, curve.base], **_dashed(tokens))
+    return _finish_curve(figure, tokens, "share of positive reviews found", "share positive among them")
+
+
+def _plot_curve(curve: Curve, tokens: Tokens, x_name: str, y_name: str) -> go.Figure:
+    figure = go.Figure()
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=curve.x, y=curve.low, **band)
+    figure.add_scatter(x=curve.x, y=curve.high, fill="tonexty", fillcolor=with_opacity(tokens.text, 0.16), **band)
+    hover = (
+        f"{y_name} %{{y:.1%}} (%{{customdata[0]:.1%}} to %{{customdata[1]:.1%}})<br>{x_name} %{{x:.1%}}<br>"
+        "at probability %{customdata[2]:.3f} and above<extra></extra>"
+    )
+    figure.add_scatter(
+        x=curve.x, y=curve.y, mode="lines", line={"color": tokens.text, "width": 2},
+        customdata=np.stack([curve.low, curve.high, curve.thresholds], axis=1), hovertemplate=hover,
+    )  # fmt: skip
+    if curve.used is not None:
+        figure.add_scatter(
+            x=[curve.used[0]], y=[curve.used[1]], mode="markers",
+            marker={"size": 12, "color": tokens.paper, "line": {"color": tokens.text, "width": 2}},
+            hovertemplate=f"threshold in use, 0.50<br>{y_name} %{{y:.1%}}<br>{x_name} %{{x:.1%}}<extra></extra>",
+        )  # fmt: skip
+    return figure
+
+
+def _finish_curve(figure: go.Figure, tokens: Tokens, x_title: str, y_title: str) -> go.Figure:
+    dress_plotly(figure, tokens, CURVE_HEIGHT)
+    figure.update_xaxes(title={"text": x_title, "standoff": 8}, range=[-0.01, 1.01], tickformat=".0%", fixedrange=True)
+    figure.update_yaxes(title={"text": y_title, "standoff": 8}, range=[0, 1.02], tickformat=".0%", fixedrange=True)
+    return figure
+
+
+def _dashed(tokens: Tokens) -> dict[str, Any]:
+    return {"mode": "lines", "line": {"color": tokens.muted, "width": 1, "dash": "5px,4px"}, "hoverinfo": "skip"}
+
+
+def _confidence(field: str, *, labels: bool) -> alt.X:
+    scale = alt.Scale(domain=[0.5, 1.0], nice=False, zero=False)
+    return alt.X(field, scale=scale, axis=share_axis("confidence" if labels else None, tickCount=5, labels=labels))
+
+
+def _click_targets(frame: pd.DataFrame, y: alt.Scale, axis: alt.Axis, top: float) -> Any:
+    """Return unseen bars of full height, so that a bin of few reviews is as easy to hit as the others."""
+    pick = alt.selection_point(name="cell", fields=["bin"], toggle=False)
+    tooltip = [
+        alt.Tooltip("confidence:N"), alt.Tooltip("all:Q", title="reviews", format=","),
+        alt.Tooltip("wrong:Q", format=","), alt.Tooltip("said:N", title="share wrong"),
+    ]  # fmt: skip
+    base = alt.Chart(frame.assign(top=top)).mark_rect(fillOpacity=0.001, cursor="pointer")
+    return base.encode(
+        x=alt.X("left:Q", scale=alt.Scale(domain=[0.5, 1.0], nice=False, zero=False)), x2="right_end:Q",
+        y=alt.Y("zero:Q", scale=y, axis=axis), y2="top:Q", tooltip=tooltip,
+    ).add_params(pick)  # fmt: skip

@@ -1,0 +1,228 @@
+"""What the evaluation page may show: models, data and filters, each named in the URL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast, get_args
+
+from core import settings
+from core.config import DataConfig, RunConfig, preset_config
+from core.default_model import STARTER
+from core.errors import ReviewscopeError
+from core.evaluation.curves import BINS, bin_edges
+from core.evaluation.selection import LABELS, Order, Selection
+from core.prediction.evaluating import EvaluationJob
+from core.runs import list_runs
+from dashboard.state import forget, from_url, recall, remember, to_url
+
+SPLITS = {"test": "test", "valid": "validation", "train": "train"}
+ORDERS: Mapping[Order, str] = {
+    "confident": "Most confident first",
+    "unsure": "Least sure first",
+    "data": "As in the data",
+}
+# What the page keeps in the URL under its own name; the value when the parameter is absent comes first.
+KINDS: Mapping[str, Selection] = {
+    "All wrong": Selection(),
+    "Read as positive, labelled negative": Selection(label=0, verdict=1),
+    "Read as negative, labelled positive": Selection(label=1, verdict=0),
+    "All": Selection(only_wrong=False),
+}
+PREFIX = "evaluation_"
+FILTERS = ("show", "labelled", "read_as", "confidence", "words")
+MOST_WORDS = 200
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model that can be evaluated, and the settings that say which data is its own."""
+
+    reference: str
+    name: str
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """A split of a data set, read through ``config``."""
+
+    source: str
+    split: str
+    config: RunConfig
+
+    @property
+    def title(self) -> str:
+        """Return what a list of choices calls it."""
+        name = self.data_name
+        return f"{name[0].upper()}{name[1:]}, {SPLITS[self.split]}"
+
+    @property
+    def data_name(self) -> str:
+        """Return the data set's name; of a table, its file's."""
+        return {"imdb": "IMDB", "demo": "demo corpus"}.get(self.source) or Path(self.config.data.path or "table").name
+
+    @property
+    def sentence(self) -> str:
+        """Return it as part of a sentence: "the test set of the demo corpus"."""
+        article = "the " if self.source == "demo" else ""
+        return f"the {SPLITS[self.split]} set of {article}{self.data_name}"
+
+
+def list_models() -> list[ModelChoice]:
+    """Return every run that has a model, newest first, then the starter."""
+    choices = []
+    for run in list_runs():
+        if run.model_file.exists():
+            try:
+                choices.append(ModelChoice(run.run_id, run.about.name, run.settings.config))
+            except ReviewscopeError:
+                continue  # a damaged run is told of where runs are listed
+    if settings.STARTER_FILE.exists():
+        choices.append(ModelChoice(STARTER, "starter", preset_config("fast")))
+    return choices
+
+
+def list_data(model: ModelChoice) -> list[DataChoice]:
+    """Return the splits of the model's own data, then the test splits of the others that are at hand."""
+    own = model.config
+    has_imdb = settings.data_folder() is not None
+    choices = []
+    if model.reference != STARTER or has_imdb:
+        splits = [split for split in SPLITS if split != "valid" or own.data.validation_fraction > 0]
+        choices = [DataChoice(own.data.source, split, own) for split in splits]
+    for source in ("demo", "imdb"):
+        is_listed = any(choice.source == source for choice in choices)
+        if not is_listed and (source == "demo" or has_imdb):
+            data = DataConfig.model_validate({"source": source})
+            choices.append(DataChoice(source, "test", own.model_copy(update={"data": data})))
+    return choices
+
+
+def chosen_model(models: list[ModelChoice]) -> ModelChoice:
+    """Return the model that the URL names, else the first."""
+    return next((model for model in models if model.reference == from_url("model")), models[0])
+
+
+def chosen_data(choices: list[DataChoice]) -> DataChoice:
+    """Return the split that the URL names, else the first."""
+    named = (from_url("data"), from_url("split"))
+    return next((choice for choice in choices if named == (choice.source, choice.split)), choices[0])
+
+
+def estimate_seconds(model_sha256: str, n: int) -> float | None:
+    """Return how long scoring n reviews takes, by the slowest earlier evaluation of the model; None without one."""
+    speeds = []
+    for path in (settings.home() / "evaluations" / model_sha256).glob("*"):
+        job = EvaluationJob(path)
+        try:
+            progress = job.progress if job.is_done else None
+        except ReviewscopeError:
+            continue
+        if progress and progress.done and progress.time > progress.began:
+            speeds.append(progress.done / (progress.time - progress.began))
+    return n / min(speeds) if speeds else None
+
+
+def selection_from_url() -> Selection:
+    """Return the filters that the URL names; what is no filter counts as absent."""
+    label, verdict = _label(_parameter("labelled")), _label(_parameter("read_as"))
+    return Selection(
+        label=label,
+        verdict=verdict,
+        only_wrong=_parameter("show") != "all" or label is not None or verdict is not None,
+        confidence=_bin(_parameter("confidence")),
+        words=_parameter("words")[:MOST_WORDS],
+    )
+
+
+def selection_to_url(selection: Selection) -> None:
+    """Name the filters in the URL, and begin at the first page."""
+    values = {
+        "show": "all" if selection.is_by_outcome and not selection.only_wrong else None,
+        "labelled": None if selection.label is None else LABELS[selection.label],
+        "read_as": None if selection.verdict is None else LABELS[selection.verdict],
+        "confidence": None if selection.confidence is None else _bin_name(selection.confidence),
+        "words": selection.words or None,
+        "page": None,
+    }
+    to_url(**{PREFIX + name: value for name, value in values.items()})
+
+
+def kind_of(selection: Selection) -> str | None:
+    """Return which of ``KINDS`` the filters by label and verdict come to, or None."""
+    plain = replace(selection, confidence=None, words="")
+    return next((name for name, kind in KINDS.items() if kind == plain), None)
+
+
+def with_kind(selection: Selection, name: str) -> Selection:
+    """Return the filters with label and verdict as one of ``KINDS`` says."""
+    return replace(KINDS[name], confidence=selection.confidence, words=selection.words)
+
+
+def toggle_cell(selection: Selection, label: int, verdict: int) -> Selection:
+    """Return the filters after a click on a cell of the matrix: a second click takes the filter away."""
+    if (selection.label, selection.verdict) == (label, verdict):
+        return replace(selection, label=None, verdict=None, only_wrong=True)
+    return replace(selection, label=label, verdict=verdict, only_wrong=True)
+
+
+def order_from_url() -> Order:
+    """Return the order that the URL names, else the first."""
+    name = _parameter("order")
+    return cast(Order, name) if name in get_args(Order) else "confident"
+
+
+def page_from_url(pages: int) -> int:
+    """Return the page of the list, from 1, that the URL names, as far as there are so many."""
+    name = _parameter("page")
+    return min(max(int(name), 1), pages) if name.isascii() and name.isdigit() and len(name) < 9 else 1
+
+
+def name_in_url(**values: str | None) -> None:
+    """Set parameters of this page."""
+    to_url(**{PREFIX + name: value for name, value in values.items()})
+
+
+def take_clicks(matrix: str, *histograms: str) -> None:
+    """Turn a click on the matrix or on a bar, kept under these keys, into a filter.
+
+    A chart keeps what was clicked, and says nothing of a second click on the same mark. So each click is used up: the
+    charts get new keys (``chart_key``), and what is filtered is drawn from the URL.
+    """
+    for name in (matrix, *histograms):
+        event = recall(chart_key(name))
+        clicked = event["selection"].get("cell") if event else None
+        if not clicked:
+            continue
+        selection, mark = selection_from_url(), clicked[0]
+        if name == matrix:
+            selection = toggle_cell(selection, int(mark["label"]), int(mark["verdict"]))
+        else:
+            place = int(mark["bin"])
+            selection = replace(selection, confidence=None if place == selection.confidence else place)
+        selection_to_url(selection)
+        forget(chart_key(name))
+        remember(PREFIX + "clicks", recall(PREFIX + "clicks", 0) + 1)
+        return
+
+
+def chart_key(name: str) -> str:
+    """Return the key of a chart that can be clicked, until its next click."""
+    return f"{PREFIX}{name}_{recall(PREFIX + 'clicks', 0)}"
+
+
+def _parameter(name: str) -> str:
+    return from_url(PREFIX + name) or ""
+
+
+def _label(name: str) -> int | None:
+    return LABELS.index(name) if name in LABELS else None
+
+
+def _bin_name(place: int) -> str:
+    low, high = bin_edges()[place : place + 2]
+    return f"{100 * low:g}-{100 * high:g}"
+
+
+def _bin(name: str) -> int | None:
+    return next((place for place in range(BINS) if _bin_name(place) == name), None)
