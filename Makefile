@@ -6,7 +6,7 @@ RUN_READY := .venv/run-ready
 DEV_READY := .venv/dev-ready
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup run test test-slow check bench starter gpu-classic format clean
+.PHONY: help setup run test e2e test-slow check bench starter gpu-classic format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ run: $(RUN_READY) ## Open the app in the browser, on this machine only
 
 test: $(DEV_READY) check ## Lint, types and all tests that take minutes at most
 	$(PY) -m pytest -n 2
+
+e2e: $(DEV_READY) ## Drive the app in a real browser (needs Chromium installed)
+	$(PY) -m pytest -m browser tests/browser -n 0
 
 test-slow: $(DEV_READY) ## The tests that take long
 	$(PY) -m pytest -n 2 -m slow --timeout 3600

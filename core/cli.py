@@ -17,7 +17,6 @@ from core.config import PRESETS, RunConfig, preset_config, with_data, with_setti
 from core.errors import ConfigError, DataError, ReviewscopeError
 from core.jobs import (
     SLOTS,
-    WARM_SECONDS,
     enqueue,
     has_worker,
     list_waiting,
@@ -234,7 +233,7 @@ def worker(
     """Run the jobs of a slot, then wait ten minutes for more."""
     if slot not in SLOTS:
         raise ConfigError(f"There is no slot {slot!r}. Choose one of: {', '.join(SLOTS)}.")
-    work_slot(slot, warm_seconds=math.inf if wait else WARM_SECONDS)
+    work_slot(slot, warm_seconds=math.inf if wait else settings.warm_seconds())
 
 
 @app.command()

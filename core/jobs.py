@@ -24,7 +24,6 @@ from core.job_folder import JobFolder, JobReporter
 from core.runs import find_model
 
 MOST_WAITING = 10
-WARM_SECONDS = 600.0
 POLL_SECONDS = 0.05
 GATE_SECONDS = 30.0
 
@@ -44,7 +43,9 @@ def _train(folder: Path, reporter: JobReporter) -> None:
     from core.training.job import execute_run
     from core.training.trainer import Watcher
 
-    watcher = Watcher(reporter.on_phase, reporter.on_notice, reporter.on_progress, reporter.should_stop)
+    watcher = Watcher(
+        reporter.on_phase, reporter.on_notice, reporter.on_progress, reporter.should_stop, reporter.on_notice
+    )
     execute_run(Run(folder), watcher, time.monotonic())
 
 
@@ -170,7 +171,7 @@ def has_worker(slot: str) -> bool:
     return is_locked(_worker_lock(slot))
 
 
-def work(slot: str, *, warm_seconds: float = WARM_SECONDS) -> None:
+def work(slot: str, *, warm_seconds: float) -> None:
     """Serve a slot: run its jobs in order, wait warm for more, and end.
 
     Returns at once when another worker serves it. A job that is queued while this worker is about to end is seen by

@@ -5,6 +5,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "REVIEWSCOPE_HOME"
 DATA_VARIABLE = "REVIEWSCOPE_DATA"
+WARM_VARIABLE = "REVIEWSCOPE_WARM_SECONDS"
 PACKAGE = Path(__file__).resolve().parent
 STARTER_FILE = PACKAGE / "starter" / "starter.safetensors"
 
@@ -12,6 +13,11 @@ STARTER_FILE = PACKAGE / "starter" / "starter.safetensors"
 def home() -> Path:
     """Return the one folder that holds everything that lasts (default ``./workspace``)."""
     return Path(os.environ.get(HOME_VARIABLE) or "workspace").resolve()
+
+
+def warm_seconds() -> float:
+    """Return how long an idle worker waits for more before it ends (default ten minutes)."""
+    return float(os.environ.get(WARM_VARIABLE) or 600)
 
 
 def data_folder() -> Path | None:

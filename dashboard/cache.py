@@ -19,6 +19,7 @@ from core.prediction.evaluating import Evaluation, EvaluationJob
 from core.prediction.predictor import Predictor
 from core.runs import Run, find_model
 from core.training.history import History, HistoryReader
+from dashboard.review_rows import search_texts
 
 
 def load_predictor(reference: str) -> Predictor:

@@ -21,7 +21,7 @@ CURVE_HEIGHT = 340
 DIMMED = 0.45
 GAP = 0.0012  # of confidence, left open on both sides of a bar
 # Both histograms have labels of one width, so that their bars stand above each other.
-LABEL_WIDTH = {"minExtent": 34, "maxExtent": 34}
+LABEL_WIDTH: dict[str, Any] = {"minExtent": 34, "maxExtent": 34}
 
 
 def plot_matrix(confusion: Confusion, selection: Selection, tokens: Tokens) -> Any:
@@ -128,7 +128,9 @@ def plot_roc(curve: Curve, tokens: Tokens) -> go.Figure:
     """Return recall over the false positive rate, with chance as the dashed diagonal."""
     figure = _plot_curve(curve, tokens, "false positive rate", "recall")
     figure.add_scatter(x=[0, 1], y=[0, 1], **_dashed(tokens))
-    return _finish_curve(figure, tokens, "share of negative reviews read as positive", "share of positive reviews found")
+    return _finish_curve(
+        figure, tokens, "share of negative reviews read as positive", "share of positive reviews found"
+    )
 
 
 def plot_precision_recall(curve: Curve, tokens: Tokens) -> go.Figure:

@@ -41,6 +41,11 @@ class ModelChoice:
     name: str
     config: RunConfig
 
+    @property
+    def spoken(self) -> str:
+        """Return it as part of a sentence."""
+        return "the starter" if self.reference == STARTER else self.name
+
 
 @dataclass(frozen=True)
 class DataChoice:

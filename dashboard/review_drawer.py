@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import streamlit as st
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Drawer:
     model: str
     results: Results
     texts: pa.Array
-    rows: NDArray
+    rows: NDArray[np.int64]
 
 
 def open_drawer(drawer: Drawer, place: int) -> None:
@@ -41,23 +42,23 @@ def open_drawer(drawer: Drawer, place: int) -> None:
     draw_drawer(drawer)
 
 
-@st.dialog("Review", position="right", width="medium")
+@st.dialog("One review, read closely", position="right", width="medium")
 def draw_drawer(drawer: Drawer) -> None:
     """Draw the review whose turn it is: verdict, bars, text, and the way to the next."""
     place = min(max(int(recall(PLACE, 0)), 0), len(drawer.rows) - 1)
     row = int(drawer.rows[place])
     results = drawer.results
-    draw_caption(f"Review {row:,} · {place + 1:,} of {len(drawer.rows):,}")
+    draw_caption(f"Review {row:,} of the data, counted from 0 · {place + 1:,} of {len(drawer.rows):,} listed")
     draw_section(verdict_sentence(results, row), rank_sentence(results, row))
     draw_probability_bars(float(results.probabilities[row]))
     draw_reading(drawer.model, drawer.texts[row].as_py())
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.button(
-            "Previous", icon=":material/arrow_back:", shortcut="ArrowLeft", key="evaluation_previous",
+            "Previous", shortcut="ArrowLeft", key="evaluation_previous",
             disabled=place == 0, on_click=partial(remember, PLACE, place - 1),
         )  # fmt: skip
         st.button(
-            "Next review", icon=":material/arrow_forward:", shortcut="ArrowRight", key="evaluation_next",
+            "Next review", type="primary", shortcut="ArrowRight", key="evaluation_next",
             disabled=place + 1 >= len(drawer.rows), on_click=partial(remember, PLACE, place + 1),
         )  # fmt: skip
 
@@ -95,11 +96,11 @@ def reading_sentence(text: str, reading: Reading) -> str:
         return "No word that the model reads can be pointed out in this text."
     read = sum(word.is_read for word in reading.words)
     unknown = read - reading.known
-    whole = f"all {read:,} words" if read == len(reading.words) else f"{read:,} of {len(reading.words):,} words"
+    whole = f"all {read:,} words and signs" if read == len(reading.words) else f"{read:,} of {len(reading.words):,} words and signs"
     pushes = any(word.push is not None for word in reading.words)
     exact = "Colour shows which words pushed, and which way; exact shares for this model."
     none = "In this kind of model the part of a single word cannot be told apart, so none is coloured."
-    return f"{exact if pushes else none} It read {whole}; {unknown:,} of them it does not know."
+    return f"{exact if pushes else none} It read {whole}, {unknown:,} of them unknown to it."
 
 
 def reading_key(reading: Reading, tokens: Tokens) -> list[tuple[str, str]]:

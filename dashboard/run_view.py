@@ -27,6 +27,7 @@ from dashboard.components import (
     file_size,
     interval_text,
     percent,
+    status_colour,
 )
 from dashboard.tokens import current_tokens
 from dashboard.training_charts import plot_accuracy, plot_loss, smoothing_span
@@ -72,8 +73,12 @@ def _draw_title(run: Run, job: JobState, config: RunConfig) -> None:
     data = DATA_NAMES[config.data.source]
     head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom")
     with head.container(width="content"):
-        draw_caption(f"{words} · made {ago(about.created)} · {data} · preset {about.preset}")
-        st.html(f'<div class="rs"><p class="rs-title">{escape(about.name)}</p></div>')
+        colour = status_colour(job.status, current_tokens())
+        where = escape(f"{words} · made {ago(about.created)} · {data} · preset {about.preset}")
+        st.html(
+            f'<div class="rs"><p class="rs-caption"><span class="rs-dot" style="background:{colour}"></span>{where}</p>'
+            f'<p class="rs-title">{escape(about.name)}</p></div>'
+        )
     with head.container(horizontal=True, width="content"):
         if job.status in LIVE:
             _draw_stop(run)
@@ -158,9 +163,8 @@ def _draw_result(run: Run, config: RunConfig, result: RunResult) -> None:
     line = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     with line.container(width="content"):
         draw_facts(f"Done in {duration(result.total_seconds)}.{valid}{kept}")
-        draw_caption(
-            f"{result.parameters:,} weights · {file_size(run.model_file.stat().st_size)} · SHA-256 {result.model_sha256[:12]}"
-        )
+        size = file_size(run.model_file.stat().st_size)
+        draw_caption(f"{result.parameters:,} weights · {size} · SHA-256 {result.model_sha256[:12]}")
     with line.container(horizontal=True, width="content"):
         _draw_model_buttons(run, is_primary=True)
 

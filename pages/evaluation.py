@@ -1,18 +1,15 @@
 """Evaluation: where a model is right and wrong, down to the reviews behind each number."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from core import jobs
-from core.data.labelled import LabelledTexts
 from core.errors import ReviewscopeError
-from core.evaluation.curves import BINS
 from core.evaluation.metrics import METRICS
-from core.evaluation.selection import LABELS, Results, Selection, describe_bin
+from core.evaluation.selection import LABELS, Selection
 from core.prediction.evaluating import (
     Evaluation,
     EvaluationJob,
@@ -24,7 +21,6 @@ from dashboard import evaluation_charts as charts
 from dashboard import evaluation_choices as choices
 from dashboard.cache import (
     data_fingerprint,
-    find_words,
     load_curves,
     load_evaluation,
     load_predictor,
@@ -36,10 +32,8 @@ from dashboard.components import (
     decimal,
     draw_caption,
     draw_chart_title,
-    draw_facts,
     draw_figure,
     draw_head,
-    draw_section,
     duration,
     empty_box,
     failed_box,
@@ -47,28 +41,14 @@ from dashboard.components import (
     status_colour,
 )
 from dashboard.evaluation_choices import DataChoice, ModelChoice, chart_key
-from dashboard.review_drawer import Drawer, open_drawer
-from dashboard.review_rows import csv_of_reviews, frame_of_reviews
+from dashboard.review_list import ROW_HEIGHT, ROWS_A_PAGE, View, draw_reviews
 from dashboard.state import forget, recall, remember, to_url
 from dashboard.tokens import current_tokens
 
 TRAINING_PAGE = Path(__file__).parent / "training.py"
-ROWS_A_PAGE = 10
 TICK_SECONDS = 0.5
-ROW_HEIGHT = 38
-ANY = "any"
 SECTIONS = ("Overview", "ROC and precision-recall")
 WRITE: dict[str, Callable[[float], str]] = {"roc_auc": decimal, "log_loss": decimal}
-
-
-@dataclass(frozen=True)
-class View:
-    """What is looked at: a model's verdicts on a split."""
-
-    model: ModelChoice
-    data: DataChoice
-    job: EvaluationJob
-    rows: LabelledTexts
 
 
 def main() -> None:
@@ -93,7 +73,7 @@ def main() -> None:
         return
     choices.take_clicks("matrix", "counts", "shares")
     selection, results, evaluation = choices.selection_from_url(), load_verdicts(view.job), load_evaluation(view.job)
-    draw_figures(view, evaluation, results)
+    draw_figures(view, evaluation)
     draw_charts(view, evaluation, selection)
     draw_reviews(view, results, selection)
 
@@ -107,9 +87,7 @@ def draw_no_model() -> None:
             st.switch_page(TRAINING_PAGE)
 
 
-def draw_page_head(
-    models: list[ModelChoice], model: ModelChoice, offered: list[DataChoice], data: DataChoice
-) -> None:
+def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[DataChoice], data: DataChoice) -> None:
     """Draw the title on the left, and on the right which model and which data."""
     names = {choice.reference: choice.name for choice in models}
     for reference, name in list(names.items()):
@@ -117,7 +95,7 @@ def draw_page_head(
             names[reference] = f"{name} ({reference})"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         with st.container(width="content"):
-            draw_head(f"Where {model.name} is right and wrong", "Every number below opens the reviews behind it.")
+            draw_head(f"Where {model.spoken} is right and wrong", "Every number below opens the reviews behind it.")
         with st.container(horizontal=True, width="content"):
             remember("evaluation_model", model.reference)
             st.selectbox(
@@ -154,13 +132,13 @@ def draw_scoring(view: View, sha256: str, fingerprint: str) -> None:
     """Draw what stands here until the split is scored: the offer, the progress, or what went wrong."""
     start = partial(start_scoring, view, sha256, fingerprint)
     status = view.job.state.status if view.job.exists else None
-    name, what = view.model.name, view.data.sentence
+    name, what = view.model.spoken, view.data.sentence
     if error := recall("evaluation_refused"):
         forget("evaluation_refused")
         with failed_box("evaluation", error, "Nothing was scored."):
             st.button("Try again", key="evaluation_retry", on_click=start)
     elif status in ("queued", "running"):
-        draw_progress(view.job, f"{name} reads {what}: {len(view.rows):,} reviews.")
+        draw_progress(view.job, f"{_capital(name)} reads {what}: {len(view.rows):,} reviews.")
         draw_skeletons()
     elif status in ("failed", "interrupted", "stopped"):
         happened = {"failed": "failed", "interrupted": "was interrupted", "stopped": "was stopped"}[status]
@@ -169,12 +147,12 @@ def draw_scoring(view: View, sha256: str, fingerprint: str) -> None:
         with failed_box("evaluation", message, kept, view.job.read_log(30)):
             st.button("Score again", key="evaluation_retry", on_click=start)
     elif not len(view.rows):
-        draw_unreadable(f"{what[0].upper()}{what[1:]} has no review.")
+        draw_unreadable(f"{_capital(what)} has no review.")
     else:
         seconds = choices.estimate_seconds(sha256, len(view.rows))
         takes = f" About {duration(max(seconds, 1.0))}." if seconds else ""
         how = "It runs in the background and is kept: the same model on the same reviews is scored once."
-        with empty_box("evaluation", f"{name} has not read {what}.{takes}", how):
+        with empty_box("evaluation", f"{_capital(name)} has not read {what}.{takes}", how):
             label = f"Score {len(view.rows):,} reviews"
             st.button(label, type="primary", key="evaluation_score", on_click=start)
 
@@ -198,7 +176,9 @@ def draw_progress(job: EvaluationJob, what: str) -> None:
         colour = status_colour(status, current_tokens())
         progress = job.progress if status == "running" else None
         share = progress.done / progress.total if progress and progress.total else 0.0
-        st.html(f'<div class="rs"><i class="rs-dot" style="background:{colour}"></i>{progress_words(job, status)}</div>')
+        st.html(
+            f'<div class="rs"><i class="rs-dot" style="background:{colour}"></i>{progress_words(job, status)}</div>'
+        )
         st.progress(min(share, 1.0))
         draw_caption(f"{what} It goes on without this page.")
         if status == "queued":
@@ -229,7 +209,7 @@ def draw_skeletons() -> None:
     st.skeleton(height=ROW_HEIGHT * (ROWS_A_PAGE + 1))
 
 
-def draw_figures(view: View, evaluation: Evaluation, results: Results) -> None:
+def draw_figures(view: View, evaluation: Evaluation) -> None:
     """Draw the score strip, and under it what the figures are of."""
     with st.grid(min_column_width=150, gap="medium"):
         for name, metric in evaluation.metrics.items():
@@ -239,7 +219,7 @@ def draw_figures(view: View, evaluation: Evaluation, results: Results) -> None:
     read_positive = confusion.true_positives + confusion.false_positives
     positives = confusion.true_positives + confusion.false_negatives
     draw_caption(
-        f"{view.data.sentence[0].upper()}{view.data.sentence[1:]}, {evaluation.n:,} reviews. Precision is of the "
+        f"{_capital(view.data.sentence)}, {evaluation.n:,} reviews. Precision is of the "
         f"{read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
         "above probability 0.50. 95 % intervals: Wilson for shares and F1, DeLong for ROC AUC, normal for log loss."
     )
@@ -358,150 +338,9 @@ def precision_finding(evaluation: Evaluation) -> str:
     return f"It finds {percent(recall_)} of the positive reviews, and {percent(precision)} of its picks are positive"
 
 
-def draw_reviews(view: View, results: Results, selection: Selection) -> None:
-    """Draw the reviews behind the numbers: filters, what they come to, a page of the list, and the drawer."""
-    draw_section("Reviews")
-    draw_filters(selection)
-    holds = find_words(view.job, view.rows.texts, selection.words) if selection.words else None
-    order = choices.order_from_url()
-    rows = selection.rows(results, order, holds)
-    draw_filter_line(view, results, rows, selection, order)
-    if not len(rows):
-        draw_nothing_matches(selection)
-        return
-    pages = -(-len(rows) // ROWS_A_PAGE)
-    page = choices.page_from_url(pages)
-    first = (page - 1) * ROWS_A_PAGE
-    place = take_row_click()
-    frame = frame_of_reviews(results, view.rows.texts, rows[first : first + ROWS_A_PAGE], first + 1)
-    draw_table(frame)
-    draw_pagination(pages, page)
-    if place is not None and first + place < len(rows):
-        open_drawer(Drawer(view.model.reference, results, view.rows.texts, rows), first + place)
-
-
-def draw_filters(selection: Selection) -> None:
-    """Draw the filters as widgets, whose values the URL gives."""
-    remember("evaluation_kind", choices.kind_of(selection))
-    st.segmented_control(
-        "Which reviews", list(choices.KINDS), key="evaluation_kind", label_visibility="collapsed",
-        on_change=change_filter, args=("kind",),
-    )  # fmt: skip
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for name, label, value in (
-            ("labelled", "Labelled", selection.label), ("read_as", "Read as", selection.verdict),
-        ):  # fmt: skip
-            remember(f"evaluation_{name}", ANY if value is None else LABELS[value])
-            st.selectbox(
-                label, [ANY, *LABELS], key=f"evaluation_{name}", width=150, on_change=change_filter, args=(name,)
-            )
-        remember("evaluation_confidence", -1 if selection.confidence is None else selection.confidence)
-        st.selectbox(
-            "Confidence", [-1, *range(BINS)], key="evaluation_confidence", width=170,
-            format_func=lambda place: ANY if place < 0 else describe_bin(place),
-            on_change=change_filter, args=("confidence",),
-        )  # fmt: skip
-        remember("evaluation_words", selection.words)
-        st.text_input(
-            "Search the texts", key="evaluation_words", max_chars=choices.MOST_WORDS, type="search", width=260,
-            placeholder="a word or phrase", on_change=change_filter, args=("words",),
-        )  # fmt: skip
-
-
-def change_filter(name: str) -> None:
-    """Carry a filter's new value into the URL."""
-    selection, value = choices.selection_from_url(), recall(f"evaluation_{name}")
-    if name == "kind":
-        selection = choices.with_kind(selection, value or "All wrong")
-    elif name == "words":
-        selection = replace(selection, words=value or "")
-    elif name == "confidence":
-        selection = replace(selection, confidence=None if value < 0 else value)
-    else:
-        field = "label" if name == "labelled" else "verdict"
-        selection = replace(selection, only_wrong=True, **{field: None if value == ANY else LABELS.index(value)})
-    choices.selection_to_url(selection)
-
-
-def draw_filter_line(view: View, results: Results, rows: object, selection: Selection, order: str) -> None:
-    """Draw what the filters come to in words, the way out of them, the order and the download."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            said = selection.describe()
-            reviews = "review" if len(rows) == 1 else "reviews"
-            draw_facts(f"{len(rows):,} {reviews} of {len(results):,}{': ' + said if said else ''}")
-            if not selection.is_default:
-                st.button(
-                    "Clear", icon=":material/close:", type="tertiary", key="evaluation_clear",
-                    on_click=partial(choices.selection_to_url, Selection()),
-                )  # fmt: skip
-        with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            remember("evaluation_order", order)
-            st.selectbox(
-                "Order", list(choices.ORDERS), format_func=choices.ORDERS.__getitem__, key="evaluation_order",
-                label_visibility="collapsed", width=210, on_change=change_order,
-            )  # fmt: skip
-            st.download_button(
-                "Download", partial(csv_of_reviews, results, view.rows.texts, rows), key="evaluation_download",
-                file_name=f"{view.model.reference}-{view.data.source}-{view.data.split}.csv", mime="text/csv",
-                icon=":material/download:", on_click="ignore", disabled=not len(rows),
-            )  # fmt: skip
-
-
-def change_order() -> None:
-    """Carry the new order into the URL."""
-    choices.name_in_url(order=recall("evaluation_order"), page=None)
-
-
-def draw_nothing_matches(selection: Selection) -> None:
-    """Draw what stands in place of an empty list."""
-    said = selection.describe()
-    with empty_box("reviews", f"No review matches: {said}." if said else "There is no review.", ""):
-        if not selection.is_default:
-            st.button("Clear the filters", key="evaluation_clear_all", on_click=partial(choices.selection_to_url, Selection()))
-
-
-def take_row_click() -> int | None:
-    """Return which row of the page was clicked, and take the mark off it, so that it can be clicked again."""
-    event = recall("evaluation_table")
-    rows = event["selection"]["rows"] if event else []
-    if not rows:
-        return None
-    remember("evaluation_table", {"selection": {"rows": [], "columns": [], "cells": []}})
-    return int(rows[0])
-
-
-def draw_table(frame: object) -> None:
-    """Draw a page of reviews; a row opens the drawer."""
-    st.dataframe(
-        frame, hide_index=True, height="content", row_height=ROW_HEIGHT, on_select="rerun",
-        selection_mode="single-row", key="evaluation_table", alt="Reviews; choose a row to read the whole text.",
-        column_config={
-            "#": st.column_config.NumberColumn(width=60),
-            "Confidence": st.column_config.ProgressColumn(
-                width=150, format="%.1f %%", min_value=0, max_value=100, color="gray"
-            ),
-            "Label": st.column_config.TextColumn(width=80),
-            "Read as": st.column_config.TextColumn(width=80),
-            "Review": st.column_config.TextColumn(width="large"),
-            "Words": st.column_config.NumberColumn(width=70, format="localized"),
-        },
-    )  # fmt: skip
-
-
-def draw_pagination(pages: int, page: int) -> None:
-    """Draw the way to the other pages of the list."""
-    if pages < 2:
-        return
-    remember("evaluation_page_choice", page)
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.pagination(pages, key="evaluation_page_choice", on_change=change_page)
-
-
-def change_page() -> None:
-    """Carry the new page into the URL."""
-    page = recall("evaluation_page_choice")
-    choices.name_in_url(page=str(page) if page > 1 else None)
+def _capital(sentence: str) -> str:
+    """Begin a sentence; a run's own name stays as it is written."""
+    return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
 
 
 main()

@@ -59,7 +59,7 @@ class Curve:
 
 def bin_edges() -> Floats:
     """Return the ends of the bins of confidence, float64 (21)."""
-    return np.linspace(0.5, 1.0, BINS + 1)
+    return 0.5 + np.arange(BINS + 1) / (2 * BINS)
 
 
 def confidence_bin(confidences: Floats) -> Counts:
@@ -143,4 +143,6 @@ def _thin(x: Floats, y: Floats) -> Counts:
     if len(x) <= MOST_POINTS:
         return np.arange(len(x))
     way = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
-    return np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], MOST_POINTS)).clip(max=len(x) - 1))
+    places = np.searchsorted(way, np.linspace(0.0, way[-1], MOST_POINTS - 1)).clip(max=len(x) - 1)
+    # The way along flat ends may be rounded, so the ends are named.
+    return np.array(sorted({0, *places.tolist(), len(x) - 1}), np.int64)

@@ -38,7 +38,8 @@ class Results:
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
         """Whether the verdict differs from the label, bool (N)."""
-        return self.verdicts != self.labels
+        wrong: NDArray[np.bool_] = self.verdicts != self.labels
+        return wrong
 
     @cached_property
     def confidences(self) -> NDArray[np.float64]:

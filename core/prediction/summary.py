@@ -147,7 +147,7 @@ def share_over_time(
     days, is_positive = days[has_both], probabilities[has_both] >= NOT_SURE[1]
     unit = unit or _finest_unit(days)
     buckets = pd.DataFrame({"start": days.dt.to_period(UNITS[unit]), "is_positive": is_positive})
-    found: pd.DataFrame = buckets.groupby("start")["is_positive"].agg(n="size", positive="sum")
+    found = pd.DataFrame(buckets.groupby("start")["is_positive"].agg(n="size", positive="sum"))
     if len(found):
         every = pd.period_range(found.index.min(), found.index.max(), freq=UNITS[unit])
         found = found.reindex(every, fill_value=0)

@@ -92,6 +92,14 @@ class Upload:
         return read_document(self.path / "about.json", UploadAbout)
 
     @property
+    def is_sound(self) -> bool:
+        """Tell whether there is such an upload and what is known of it can be read."""
+        try:
+            return bool(self.about) and self.table.exists()
+        except ReviewscopeError:
+            return False
+
+    @property
     def jobs(self) -> list["BulkJob"]:
         """Return the bulk jobs on it, newest first."""
         jobs = [job for folder in self.path.glob("job-*") if (job := BulkJob(folder)).exists]
@@ -206,7 +214,7 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
 def find_upload(upload_id: str) -> Upload | None:
     """Return an upload by its id, or None."""
     upload = Upload(settings.home() / "uploads" / upload_id)
-    return upload if upload_id.isalnum() and _is_sound(upload) else None
+    return upload if upload_id.isalnum() and upload.is_sound else None
 
 
 def find_job(upload: Upload, job_id: str) -> BulkJob | None:
@@ -217,7 +225,7 @@ def find_job(upload: Upload, job_id: str) -> BulkJob | None:
 def list_uploads() -> list[Upload]:
     """Return all uploads, newest first; one whose own file is damaged is left out."""
     folders = [path.parent for path in (settings.home() / "uploads").glob("*/about.json")]
-    uploads = [upload for folder in folders if _is_sound(upload := Upload(folder))]
+    uploads = [upload for folder in folders if (upload := Upload(folder)).is_sound]
     return sorted(uploads, key=lambda upload: upload.about.created, reverse=True)
 
 
@@ -326,7 +334,7 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
 
 
 class RejectsWriter:
-    """Writes rejected rows as a table that is safe for spreadsheet programs; a NUL, which none can hold, as ``\\x00``."""
+    """Writes rejected rows, safe for spreadsheet programs; a NUL, which no table can hold, becomes ``\\x00``."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._writer = TableWriter(stream, REJECT_COLUMNS, safe=True)

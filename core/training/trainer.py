@@ -37,6 +37,7 @@ class Watcher:
     Attributes:
         on_phase: Called with what begins now, in words, and how many units of work it has.
         on_notice: Called with a sentence that the user must not miss.
+        on_line: Called with a line for the log.
         on_progress: Called with the units just done.
         should_stop: Asked after every step.
     """
@@ -45,6 +46,7 @@ class Watcher:
     on_notice: Callable[[str], None] = lambda sentence: None
     on_progress: Callable[[int], None] = lambda done: None
     should_stop: Callable[[], bool] = lambda: False
+    on_line: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def run_epochs(
         validate_epoch(learner, position, valid_set, keeper)
         position.seconds = time.monotonic() - started
         keeper.save(position)
+        watcher.on_line(describe_epoch(position))
     return True
 
 
@@ -195,6 +198,14 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
         keeper.keep_weights(position)
     position.epoch += 1
     position.batch = 0
+
+
+def describe_epoch(position: Position) -> str:
+    """Return a line about the epoch that has just been closed."""
+    line = f"epoch {position.epoch - 1} ends at step {position.step}: train loss {position.train_loss:.3f}"
+    if position.best_accuracy is not None:
+        line += f"; best validation accuracy {position.best_accuracy:.4f}, of epoch {position.best_epoch}"
+    return line
 
 
 @dataclass

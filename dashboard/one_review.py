@@ -1,0 +1,120 @@
+"""One review on the prediction page: a box to write in, the verdict, and what the model read."""
+
+import streamlit as st
+
+from core.errors import ReviewscopeError
+from core.prediction.explanation import Reading, read_text
+from core.prediction.predictor import Predictor
+from dashboard import state
+from dashboard.cache import load_predictor
+from dashboard.components import (
+    draw_caption,
+    draw_chart_title,
+    draw_probability_bars,
+    draw_section,
+    empty_box,
+    failed_box,
+    percent,
+)
+from dashboard.highlight import SHOWN_CHARACTERS, highlight
+from dashboard.tokens import Tokens, current_tokens
+
+TEXT, EXAMPLE = "prediction_text", "prediction_example"
+EXAMPLES = {
+    "Clearly positive": "This movie was absolutely fantastic!",
+    "Clearly negative": "Terrible waste of time and money.",
+    "Middling": "It was okay, nothing special.",
+    "Not … bad": "The acting is not bad at all, and the ending moved me. I would not watch it twice, though.",
+    "Long and mixed": (
+        "I went in expecting very little, and for the first half hour I was right. The dialogue is stiff, the camera "
+        "never sits still, and the villain seems to have wandered over from another film.\n\n"
+        "Then the two sisters finally meet, and everything changes. The scene in the kitchen, with the radio on and "
+        "nobody saying what they mean, is as good as anything I have seen this year. The last act does not quite keep "
+        "it up, but I left the cinema glad that I had stayed."
+    ),
+}
+# From this confidence on, the words after "Positive" or "Negative".
+DEGREES = ((0.9, ", clearly"), (0.75, ""), (0.6, ", but not by much"))
+
+
+def draw_one_review(reference: str) -> None:
+    """Draw the box, the examples and what the model makes of the text."""
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        text = st.text_area("Review", key=TEXT, height=150, on_change=state.remember, args=(EXAMPLE, None))
+        st.pills("Examples", list(EXAMPLES), key=EXAMPLE, on_change=take_example)
+        st.button("Read this review", type="primary")  # a rerun is all it takes; leaving the box does it too
+    with right:
+        draw_verdict(reference, text or "")
+
+
+def take_example() -> None:
+    """Put the chosen example into the box."""
+    chosen = state.recall(EXAMPLE)
+    if chosen in EXAMPLES:
+        state.remember(TEXT, EXAMPLES[chosen])
+
+
+def draw_verdict(reference: str, text: str) -> None:
+    """Draw verdict, bars and the marked text, or why there is none."""
+    if not text.strip():
+        with empty_box("review", "Nothing to read yet.", "Write or paste a review, or choose an example: the verdict, "
+                       "its confidence and the words behind it appear here."):  # fmt: skip
+            return
+    try:
+        predictor = load_predictor(reference)
+        predictions = predictor.predict([text])
+    except (ReviewscopeError, UnicodeEncodeError) as error:
+        said = str(error) if isinstance(error, ReviewscopeError) else "The text has a character that is none."
+        with failed_box("review", said, "Nothing was scored."):
+            return
+    confidence = float(predictions.confidences[0])
+    draw_section(verdict_sentence(predictions.sentiments[0], confidence), f"{percent(confidence, 0)} confident")
+    draw_probability_bars(float(predictions.probabilities[0]))
+    draw_reading(predictor, text)
+
+
+def draw_reading(predictor: Predictor, text: str) -> None:
+    """Draw how much was read, and the text with its words marked; of a very long one the beginning."""
+    tokens = current_tokens()
+    shown = text[:SHOWN_CHARACTERS]
+    reading = read_text(predictor, shown)
+    draw_chart_title("Why", reading_sentence(text, reading), reading_key(reading, tokens))
+    st.html(f'<div class="rs rs-review" dir="auto">{highlight(shown, reading.words, tokens)}</div>')
+    if len(text) > len(shown):
+        draw_caption(
+            f"Only the first {SHOWN_CHARACTERS:,} of {len(text):,} characters are shown and counted here; the verdict "
+            "is on the whole text."
+        )
+
+
+def verdict_sentence(sentiment: str, confidence: float) -> str:
+    """Return the verdict in words, by confidence."""
+    for least, words in DEGREES:
+        if confidence >= least:
+            return sentiment + words
+    return f"Too close to call, leaning {sentiment.lower()}"
+
+
+def reading_sentence(text: str, reading: Reading) -> str:
+    """Say how much of the words was read. Marks without a letter or digit are read too, but are no words to a person."""
+    words = [word for word in reading.words if any(map(str.isalnum, text[word.start : word.end]))]
+    if not words:
+        return "There is no word in it that the model reads, so the verdict is what it says of an empty text."
+    read = sum(word.is_read for word in words)
+    unknown = sum(word.is_read and not word.is_known for word in words)
+    beyond = len(words) - read
+    count = "the one word" if len(words) == 1 else f"all {len(words):,} words"
+    parts = [f"It read {count}." if not unknown + beyond else f"It read {read - unknown:,} of {len(words):,} words"]
+    if unknown:
+        parts.append(f"; {unknown:,} {'is' if unknown == 1 else 'are'} unknown (dotted)")
+    if beyond:
+        parts.append(f"; the last {beyond:,} lie beyond what it reads (grey)")
+    return "".join(parts).rstrip(".") + "."
+
+
+def reading_key(reading: Reading, tokens: Tokens) -> list[tuple[str, str]]:
+    """Return the key of the marks; none for a model whose words' parts cannot be told apart."""
+    if not any(word.push for word in reading.words):
+        return []
+    return [("to negative", tokens.negative), ("to positive", tokens.positive)]

@@ -1,0 +1,187 @@
+"""The reviews behind the numbers: filters in the URL, what they come to in words, a page of the list, the drawer."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.data.labelled import LabelledTexts
+from core.evaluation.curves import BINS
+from core.evaluation.selection import LABELS, Results, Selection, describe_bin
+from core.prediction.evaluating import EvaluationJob
+from dashboard import evaluation_choices as choices
+from dashboard.cache import find_words
+from dashboard.components import draw_section, empty_box
+from dashboard.evaluation_choices import DataChoice, ModelChoice
+from dashboard.review_drawer import Drawer, open_drawer
+from dashboard.review_rows import csv_of_reviews, frame_of_reviews
+from dashboard.state import recall, remember
+
+Rows = NDArray[np.int64]
+ROWS_A_PAGE = 10
+ROW_HEIGHT = 38
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at: a model's verdicts on a split."""
+
+    model: ModelChoice
+    data: DataChoice
+    job: EvaluationJob
+    rows: LabelledTexts
+
+
+def draw_reviews(view: View, results: Results, selection: Selection) -> None:
+    """Draw the reviews behind the numbers: filters, what they come to, a page of the list, and the drawer."""
+    draw_section("Reviews")
+    draw_filters(selection)
+    holds = find_words(view.job, view.rows.texts, selection.words) if selection.words else None
+    order = choices.order_from_url()
+    rows = selection.rows(results, order, holds)
+    draw_filter_line(view, results, rows, selection, order)
+    if not len(rows):
+        draw_nothing_matches(selection)
+        return
+    pages = -(-len(rows) // ROWS_A_PAGE)
+    page = choices.page_from_url(pages)
+    first = (page - 1) * ROWS_A_PAGE
+    place = take_row_click()
+    frame = frame_of_reviews(results, view.rows.texts, rows[first : first + ROWS_A_PAGE], first + 1)
+    draw_table(frame)
+    draw_pagination(pages, page)
+    if place is not None and first + place < len(rows):
+        open_drawer(Drawer(view.model.reference, results, view.rows.texts, rows), first + place)
+
+
+def draw_filters(selection: Selection) -> None:
+    """Draw the filters as widgets, whose values the URL gives."""
+    remember("evaluation_kind", choices.kind_of(selection))
+    st.segmented_control(
+        "Which reviews", list(choices.KINDS), key="evaluation_kind", label_visibility="collapsed",
+        on_change=change_filter, args=("kind",),
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for name, label, value in (
+            ("labelled", "Labelled", selection.label), ("read_as", "Read as", selection.verdict),
+        ):  # fmt: skip
+            remember(f"evaluation_{name}", ANY if value is None else LABELS[value])
+            st.selectbox(
+                label, [ANY, *LABELS], key=f"evaluation_{name}", width=150, on_change=change_filter, args=(name,)
+            )
+        remember("evaluation_confidence", -1 if selection.confidence is None else selection.confidence)
+        st.selectbox(
+            "Confidence", [-1, *range(BINS)], key="evaluation_confidence", width=170,
+            format_func=lambda place: ANY if place < 0 else describe_bin(place),
+            on_change=change_filter, args=("confidence",),
+        )  # fmt: skip
+        remember("evaluation_words", selection.words)
+        st.text_input(
+            "Search the texts", key="evaluation_words", max_chars=choices.MOST_WORDS, type="search", width=260,
+            placeholder="a word or phrase", on_change=change_filter, args=("words",),
+        )  # fmt: skip
+
+
+def change_filter(name: str) -> None:
+    """Carry a filter's new value into the URL."""
+    selection, value = choices.selection_from_url(), recall(f"evaluation_{name}")
+    if name == "kind":
+        selection = choices.with_kind(selection, value or "All wrong")
+    elif name == "words":
+        selection = replace(selection, words=value or "")
+    elif name == "confidence":
+        selection = replace(selection, confidence=None if value < 0 else value)
+    else:
+        chosen = None if value == ANY else LABELS.index(value)
+        is_label = name == "labelled"
+        selection = replace(selection, label=chosen) if is_label else replace(selection, verdict=chosen)
+    choices.selection_to_url(selection)
+
+
+def draw_filter_line(view: View, results: Results, rows: Rows, selection: Selection, order: str) -> None:
+    """Draw what the filters come to in words, the way out of them, the order and the download."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            said, count = selection.describe(), f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
+            of = f" of {len(results):,}{': ' if said else ''}{escape(said)}"
+            st.html(f'<div class="rs"><b style="font-weight:600">{count}</b>{of}</div>')
+            if not selection.is_default:
+                st.button(
+                    "Clear", icon=":material/close:", type="tertiary", key="evaluation_clear",
+                    on_click=partial(choices.selection_to_url, Selection()),
+                )  # fmt: skip
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            remember("evaluation_order", order)
+            st.selectbox(
+                "Order", list(choices.ORDERS), format_func=choices.ORDERS.__getitem__, key="evaluation_order",
+                label_visibility="collapsed", width=210, on_change=change_order,
+            )  # fmt: skip
+            st.download_button(
+                "Download", partial(csv_of_reviews, results, view.rows.texts, rows), key="evaluation_download",
+                file_name=f"{view.model.reference}-{view.data.source}-{view.data.split}.csv", mime="text/csv",
+                icon=":material/download:", on_click="ignore", disabled=not len(rows),
+            )  # fmt: skip
+
+
+def change_order() -> None:
+    """Carry the new order into the URL."""
+    choices.name_in_url(order=recall("evaluation_order"), page=None)
+
+
+def draw_nothing_matches(selection: Selection) -> None:
+    """Draw what stands in place of an empty list."""
+    said = selection.describe()
+    with empty_box("reviews", f"No review matches: {said}." if said else "There is no review.", ""):
+        if not selection.is_default:
+            st.button(
+                "Clear the filters", key="evaluation_clear_all", on_click=partial(choices.selection_to_url, Selection())
+            )
+
+
+def take_row_click() -> int | None:
+    """Return which row of the page was clicked, and take the mark off it, so that it can be clicked again."""
+    event = recall("evaluation_table")
+    rows = event["selection"]["rows"] if event else []
+    if not rows:
+        return None
+    remember("evaluation_table", {"selection": {"rows": [], "columns": [], "cells": []}})
+    return int(rows[0])
+
+
+def draw_table(frame: pd.DataFrame) -> None:
+    """Draw a page of reviews; a row opens the drawer."""
+    st.dataframe(
+        frame, hide_index=True, height="content", row_height=ROW_HEIGHT, on_select="rerun",
+        selection_mode="single-row", key="evaluation_table", alt="Reviews; choose a row to read the whole text.",
+        column_config={
+            "#": st.column_config.NumberColumn(width=50),
+            "Confidence": st.column_config.ProgressColumn(
+                width=140, format="%.1f %%", min_value=0, max_value=100, color="gray"
+            ),
+            "Label": st.column_config.TextColumn(width=75),
+            "Read as": st.column_config.TextColumn(width=75),
+            "Review": st.column_config.TextColumn(width=640),
+            "Words": st.column_config.NumberColumn(width=65, format="localized"),
+        },
+    )  # fmt: skip
+
+
+def draw_pagination(pages: int, page: int) -> None:
+    """Draw the way to the other pages of the list."""
+    if pages < 2:
+        return
+    # Once a page's number has been pressed, its widget gives way to the one of the new page.
+    key = f"evaluation_page_{pages}_{page}"
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.pagination(pages, default=page, key=key, on_change=change_page, args=(key,))
+
+
+def change_page(key: str) -> None:
+    """Carry the new page into the URL."""
+    page = recall(key)
+    choices.name_in_url(page=str(page) if page > 1 else None)
