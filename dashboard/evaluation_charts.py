@@ -164,8 +164,10 @@ def _plot_curve(curve: Curve, tokens: Tokens, x_name: str, y_name: str) -> go.Fi
 
 def _finish_curve(figure: go.Figure, tokens: Tokens, x_title: str, y_title: str) -> go.Figure:
     dress_plotly(figure, tokens, CURVE_HEIGHT)
-    figure.update_xaxes(title={"text": x_title, "standoff": 8}, range=[-0.01, 1.01], tickformat=".0%", fixedrange=True)
-    figure.update_yaxes(title={"text": y_title, "standoff": 8}, range=[0, 1.02], tickformat=".0%", fixedrange=True)
+    shares = {"tickformat": ".0%", "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "fixedrange": True}
+    figure.update_layout(margin_r=20)
+    figure.update_xaxes(title={"text": x_title, "standoff": 8}, range=[-0.01, 1.01], **shares)
+    figure.update_yaxes(title={"text": y_title, "standoff": 8}, range=[0, 1.02], **shares)
     return figure
 
 

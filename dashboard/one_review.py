@@ -97,10 +97,10 @@ def verdict_sentence(sentiment: str, confidence: float) -> str:
 
 
 def reading_sentence(text: str, reading: Reading) -> str:
-    """Say how much of the words was read. Marks without a letter or digit are read too, but are no words to a person."""
+    """Say how many words were read; punctuation is read too, but is no word to a person."""
     words = [word for word in reading.words if any(map(str.isalnum, text[word.start : word.end]))]
     if not words:
-        return "There is no word in it that the model reads, so the verdict is what it says of an empty text."
+        return "No word that the model reads can be pointed out in this text."
     read = sum(word.is_read for word in words)
     unknown = sum(word.is_read and not word.is_known for word in words)
     beyond = len(words) - read

@@ -1,5 +1,6 @@
 """Charts of a scored table: frames of ``core.prediction.summary`` in, charts out; calls no st.*."""
 
+from collections.abc import Hashable
 from html import escape
 from typing import Any
 
@@ -47,7 +48,7 @@ def plot_score_histogram(frame: pd.DataFrame, tokens: Tokens) -> Any:
         alt.Chart(shown)
         .mark_bar(binSpacing=1)
         .encode(
-            x=alt.X("low:Q", bin="binned", title="probability of positive", axis=share_axis("probability of positive", tickCount=6),
+            x=alt.X("low:Q", bin="binned", axis=share_axis("probability of positive", tickCount=6),
                     scale=alt.Scale(domain=[0, 1], nice=False)),
             x2="high:Q",
             y=alt.Y("count:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)),
@@ -68,13 +69,11 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     Plotly reads some HTML in labels, so every name is escaped; places on the axis are numbers, for a name that looks
     like a number or a date would be taken for one.
     """
-    names = [group_name(row.group, row.pooled) for row in frame.itertuples()]
+    rows = frame.to_dict("records")
+    names = [group_name(row["group"], row["pooled"]) for row in rows]
     places = list(range(len(frame)))[::-1]
     colours = [tokens.quiet if pooled else tokens.positive for pooled in frame["pooled"]]
-    hover = [
-        f"{escape(name)}<br>{percent(row.share)} positive ({interval_text(row.low, row.high)})<br>{row.n:,} reviews"
-        for name, row in zip(names, frame.itertuples(), strict=True)
-    ]
+    hover = [f"{escape(name)}<br>{_share_words(row)}" for name, row in zip(names, rows, strict=True)]
     figure = go.Figure()
     figure.add_bar(
         x=frame["high"] - frame["low"], base=frame["low"], y=places, orientation="h", width=0.28,
@@ -88,10 +87,10 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     figure.add_annotation(
         x=whole, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"whole file {percent(whole, 0)}"
     )
-    for place, row in zip(places, frame.itertuples(), strict=True):
+    for place, row in zip(places, rows, strict=True):
         edge = {"y": place, "xref": "paper", "showarrow": False, "xanchor": "right"}
-        share = f"<b>{percent(row.share, 0)}</b>"
-        figure.add_annotation(x=1.0, text=f"{row.n:,}", font={"color": tokens.muted}, xshift=58, **edge)
+        share = f"<b>{percent(row['share'], 0)}</b>"
+        figure.add_annotation(x=1.0, text=f"{row['n']:,}", font={"color": tokens.muted}, xshift=58, **edge)
         figure.add_annotation(x=1.0, text=share, font={"color": tokens.text}, xshift=12, **edge)
     dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
     figure.update_layout(margin={"r": 66, "t": 24}, dragmode=False)
@@ -108,12 +107,8 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
 
 
 def plot_share_over_time(frame: pd.DataFrame, unit: Unit, tokens: Tokens) -> go.Figure:
-    """Return the chart of ``share_over_time``: line and band, and a slider to look closer; left open where rows lack."""
-    hover = [
-        f"{row.start.strftime(TIME_FORMATS[unit])}<br>{percent(row.share)} positive "
-        f"({interval_text(row.low, row.high)})<br>{row.n:,} reviews"
-        for row in frame.itertuples()
-    ]
+    """Return the chart of ``share_over_time``: line, band and slider; open where rows lack."""
+    hover = [f"{row['start'].strftime(TIME_FORMATS[unit])}<br>{_share_words(row)}" for row in frame.to_dict("records")]
     figure = go.Figure()
     for _, stretch in _stretches(frame):
         figure.add_scatter(
@@ -147,6 +142,8 @@ def group_name(name: str, pooled: int) -> str:
     return f"{pooled:,} smaller groups" if pooled else name or "(empty)"
 
 
+def _share_words(row: dict[Hashable, Any]) -> str:
+    return f"{percent(row['share'])} positive ({interval_text(row['low'], row['high'])})<br>{row['n']:,} reviews"
 
 
 def _cut(name: str) -> str:

@@ -28,9 +28,9 @@ def frame_of_reviews(results: Results, texts: pa.Array, rows: NDArray[np.int64],
         {
             "#": np.arange(first, first + len(rows)),
             "Confidence": 100 * results.confidences[rows],
+            "Review": [excerpt(text) for text in chosen],
             "Label": [LABELS[label] for label in results.labels[rows]],
             "Read as": [LABELS[verdict] for verdict in results.verdicts[rows]],
-            "Review": [excerpt(text) for text in chosen],
             "Words": [len(text.split()) for text in chosen],
         }
     )

@@ -80,7 +80,7 @@ def main() -> None:
 
 def draw_no_model() -> None:
     """Draw what stands here before anything was trained, when the starter is not installed either."""
-    draw_head("Where a model is right and wrong", "Every number here opens the reviews behind it.")
+    draw_head("Where a model is right and wrong", "Figures with intervals, and the reviews behind them.")
     how = "Train a model first; the fast preset takes about a minute. Or `make starter` builds the starter model."
     with empty_box("evaluation", "There is no model to look at yet.", how):
         if st.button("Train the first one", type="primary", key="evaluation_train"):
@@ -95,7 +95,7 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
             names[reference] = f"{name} ({reference})"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         with st.container(width="content"):
-            draw_head(f"Where {model.spoken} is right and wrong", "Every number below opens the reviews behind it.")
+            draw_head(f"Where {model.spoken} is right and wrong", "Click the matrix or a bar to read the reviews behind it.")
         with st.container(horizontal=True, width="content"):
             remember("evaluation_model", model.reference)
             st.selectbox(

@@ -1,5 +1,72 @@
-"""Prediction."""
+"""One review, a spreadsheet, and what was scored before."""
 
-from dashboard.components import draw_head
+import re
 
-draw_head("Prediction", "Not yet.")
+import streamlit as st
+
+from core import settings
+from core.default_model import STARTER, default_model
+from core.errors import ReviewscopeError
+from core.runs import find_run
+from dashboard import state
+from dashboard.components import draw_head, interval_text, percent
+from dashboard.one_review import draw_one_review
+from dashboard.run_view import test_interval
+from dashboard.saved_tables import draw_saved
+from dashboard.spreadsheet import draw_spreadsheet, is_showing_result
+
+VIEWS = {"one": "One review", "file": "A spreadsheet", "saved": "Saved results"}
+TITLES = {"one": "Read one review", "file": "Score a spreadsheet", "saved": "Tables scored before"}
+VIEW = "prediction_view"
+
+
+def main() -> None:
+    """Draw the page from top to bottom."""
+    reference = default_model()
+    view = state.from_url("view") or "one"
+    view = view if view in VIEWS else "one"
+    if not (view == "file" and is_showing_result()):  # a result has its file's name as its title
+        draw_head(TITLES[view], model_sentence(reference))
+    state.remember(VIEW, view)  # the URL is the truth; a click changes it before the page is drawn
+    st.segmented_control(
+        "View", list(VIEWS), key=VIEW, format_func=lambda name: VIEWS[name], required=True,
+        label_visibility="collapsed", on_change=lambda: state.to_url(view=state.recall(VIEW)),
+    )  # fmt: skip
+    if view == "one":
+        draw_one_review(reference)
+    elif view == "file":
+        draw_spreadsheet(reference)
+    else:
+        draw_saved()
+
+
+def model_sentence(reference: str) -> str:
+    """Name the model that reads here, and its figures where they are known."""
+    if reference == STARTER:
+        figures = starter_figures()
+        return "Read by the starter model" + (f": {figures} of IMDB." if figures else ".")
+    try:
+        run = find_run(reference)
+        name, result, interval = run.about.name, run.result, test_interval(run)
+    except ReviewscopeError:
+        return f"Read by the imported model {reference[:12]}; nothing is known of its figures."
+    if result is None or (result.test_accuracy is None and result.valid_accuracy is None):
+        return f"Read by {name}, the default model."
+    if result.test_accuracy is None:
+        return f"Read by {name}, the default model: {percent(result.valid_accuracy)} right on its validation reviews."
+    shown = f" ({interval_text(*interval)})" if interval else ""
+    return f"Read by {name}, the default model: {percent(result.test_accuracy)} right on its test reviews{shown}."
+
+
+def starter_figures() -> str:
+    """Return the starter's test accuracy from its card, or nothing."""
+    card = settings.STARTER_FILE.with_name("MODEL_CARD.md")
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    found = re.search(r"Figures on the ([\d,]+) .*?\| Accuracy \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", text, re.DOTALL)
+    if not found:
+        return ""
+    accuracy, low, high = (float(found[place]) for place in (2, 3, 4))
+    return f"{percent(accuracy)} right ({interval_text(low, high)}) on the {found[1]} test reviews"
+
+
+main()

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from core import settings
 from core.config import Section
@@ -278,6 +280,24 @@ def execute_bulk(job: BulkJob, reporter: JobReporter) -> None:
         write_json(job.path / "result.json", _summarise(job, ledger, table_format, is_complete).model_dump())
         stopped = f"Stopped at row {ledger.rows:,}" + (f" of {total:,}." if total else ".")
         job.save_state("finished" if is_complete else "stopped", "" if is_complete else stopped)
+
+
+def read_scored_rows(job: BulkJob, places: NDArray[np.int64], columns: Sequence[int]) -> pd.DataFrame:
+    """Return some rows of a scored table, in the order of ``places`` (from 0), as text under ``c0``, ``c1`` ...
+
+    Only the row groups that hold them are read, one after the other.
+    """
+    names = [f"c{number}" for number in columns]
+    with pq.ParquetFile(job.columns_file) as file:
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        group_of = np.searchsorted(starts, places, side="right") - 1
+        found = []
+        for group in np.unique(group_of):
+            here = np.flatnonzero(group_of == group)
+            rows = file.read_row_group(int(group), columns=names).take(places[here] - starts[group])
+            found.append(rows.to_pandas().set_index(here))
+    return pd.concat(found).sort_index() if found else pd.DataFrame(columns=names)
 
 
 def _count_rows(job: BulkJob, table_format: TableFormat, reporter: JobReporter) -> int:
