@@ -58,7 +58,7 @@ def _style(word: Word, strongest: float, tokens: Tokens) -> str:
         return f"background:none;color:{tokens.quiet}"
     if not word.is_known:
         return f"background:none;text-decoration:underline dotted {tokens.muted} 2px;text-underline-offset:0.25em"
-    level = round(LEVELS * abs(word.push or 0.0) / strongest)
+    level = int(LEVELS * abs(word.push or 0.0) / strongest)  # below a fifth of the hardest push: no tint
     if not level:
         return ""
     colour, strength = tokens.positive if (word.push or 0.0) > 0 else tokens.negative, level / LEVELS

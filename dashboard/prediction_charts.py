@@ -90,10 +90,10 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     for place, row in zip(places, rows, strict=True):
         edge = {"y": place, "xref": "paper", "showarrow": False, "xanchor": "right"}
         share = f"<b>{percent(row['share'], 0)}</b>"
-        figure.add_annotation(x=1.0, text=f"{row['n']:,}", font={"color": tokens.muted}, xshift=58, **edge)
-        figure.add_annotation(x=1.0, text=share, font={"color": tokens.text}, xshift=12, **edge)
+        figure.add_annotation(x=1.0, text=f"{row['n']:,}", font={"color": tokens.muted}, xshift=104, **edge)
+        figure.add_annotation(x=1.0, text=share, font={"color": tokens.text}, xshift=52, **edge)
     dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
-    figure.update_layout(margin={"r": 66, "t": 24}, dragmode=False)
+    figure.update_layout(margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False)
     figure.update_yaxes(
         tickvals=places, ticktext=[escape(_cut(name)) for name in names], tickfont={"color": tokens.text, "size": 13},
         showgrid=False, range=[-0.7, len(frame) - 0.3], fixedrange=True,

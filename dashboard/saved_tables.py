@@ -21,7 +21,7 @@ def draw_saved() -> None:
         with empty_box("saved", "No table yet.", f"Every table that you score is kept here for {KEPT_DAYS} days."):
             st.button("Score a spreadsheet", type="primary", on_click=open_saved, args=(None, None))
         return
-    draw_caption(f"Choose a row to open it. A table and its results are removed {KEPT_DAYS} days after the upload.")
+    draw_caption("Choose a row to open it.")
     event = st.dataframe(
         pd.DataFrame([saved_row(upload, job) for upload, job in entries]), hide_index=True, row_height=38,
         height="content", on_select="rerun", selection_mode="single-row", key="saved", alt="Tables, newest first",

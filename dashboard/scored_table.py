@@ -56,12 +56,12 @@ PAGE_ROWS, MOST_LISTED, MOST_REJECTS = 10, 500, 200
 CELL_CHARACTERS = 2_000
 
 
-def draw_result(job: BulkJob, leave: Callable[[], None]) -> None:
+def draw_result(job: BulkJob) -> None:
     """Draw the result of a finished or stopped job from top to bottom."""
     result, columns, tokens = job.result, job.table_format.columns, current_tokens()
     if result is None:
         return
-    draw_result_head(job, result, leave)
+    draw_ledger(job, result)
     if not result.predicted:
         with empty_box("scores", "No row could be scored.", "Every row was rejected; the reasons are below."):
             pass
@@ -80,9 +80,11 @@ def draw_result(job: BulkJob, leave: Callable[[], None]) -> None:
     draw_rejects(job, result)
 
 
-def draw_result_head(job: BulkJob, result: BulkResult, leave: Callable[[], None]) -> None:
-    """Draw the file's name, how it was scored, the downloads, and the ledger of its rows."""
-    about, request, status = job.upload.about, job.request, job.state
+def draw_result_head(job: BulkJob, leave: Callable[[], None]) -> None:
+    """Draw the file's name, how it was scored, and the downloads."""
+    about, request, result = job.upload.about, job.request, job.result
+    seconds = result.seconds if result else 0.0
+    took = duration(seconds) if seconds >= 10 else f"{max(seconds, 0.1):.1f} s"
     left = max(round(KEPT_DAYS - (time.time() - about.created) / 86_400), 1)
     kept = f"Kept for {left} more day{'' if left == 1 else 's'}."
     model = "the starter model" if request.model == "starter" else request.model
@@ -90,8 +92,7 @@ def draw_result_head(job: BulkJob, result: BulkResult, leave: Callable[[], None]
     with head.container(width="content"):
         draw_head(
             about.name,
-            f"Scored by {model} in {duration(result.seconds)}, {ago(job.asked)}. "
-            f"Column “{request.text_column}”. {kept}",
+            f"Scored by {model} in {took}, {ago(job.asked)}. Column “{request.text_column}”. {kept}",
         )
     with head.container(horizontal=True, width="content"):
         stem = re.sub(r"[^\w.-]+", "_", about.name.rpartition(".")[0] or about.name)[:60] or "table"
@@ -105,10 +106,15 @@ def draw_result_head(job: BulkJob, result: BulkResult, leave: Callable[[], None]
             on_click="ignore", help="Every text byte for byte as it came, with the scores; for programs.",
         )  # fmt: skip
         st.button("Another file", type="tertiary", key="another", on_click=leave)
-    if status.status == "stopped":
-        draw_facts(f"{status.message} What was scored until then is below; the rest of the file is not in it.")
-    rejected = f"{result.rejected:,} rejected"
-    draw_facts(f"{result.rows:,} rows in = {result.predicted:,} scored + {rejected}")
+
+
+def draw_ledger(job: BulkJob, result: BulkResult) -> None:
+    """Draw the account of the file's rows."""
+    state_now = job.state
+    if state_now.status == "stopped":
+        draw_facts(f"{state_now.message} What was scored until then is below; the rest of the file is not in it.")
+    out = f"{result.predicted:,} scored + {result.rejected:,} rejected"
+    st.html(f'<div class="rs"><p>{result.rows:,} rows in = <b style="font-weight:600">{out}</b></p></div>')
 
 
 def draw_shares(result: BulkResult, tokens: Tokens) -> None:
@@ -160,8 +166,10 @@ def draw_groups(
     """Draw the share positive by a column of the file; return the column."""
     first = default_column(result.columns)
     start = choosable.index(first) if first in choosable else 0
-    slot = st.container()
-    by = choose_column("By", choosable, start, columns, f"by-{job.job_id}")
+    row = st.container(horizontal=True, horizontal_alignment="distribute")
+    slot = row.container(width="stretch")
+    with row:
+        by = choose_column("By", choosable, start, columns, f"by-{job.job_id}")
     values = load_scored(job.columns_file, (f"c{by}",))[f"c{by}"]
     frame = share_by_group(values, probabilities)
     alone = frame[frame["pooled"] == 0]
@@ -191,11 +199,13 @@ def draw_time(
     tokens: Tokens,
 ) -> None:
     """Draw the share positive over time."""
-    slot = st.container()
-    row = st.container(horizontal=True)
+    row = st.container(horizontal=True, horizontal_alignment="distribute")
+    slot = row.container(width="stretch")
     with row:
-        place = choose_column("Date", dated, 0, columns, f"date-{job.job_id}")
-        asked = st.selectbox("Unit", ["automatic", *UNITS], key=f"unit-{job.job_id}", width=140)
+        place = choose_column("Date", dated, 0, columns, f"date-{job.job_id}") if len(dated) > 1 else dated[0]
+        asked = st.selectbox(
+            "Unit", ["automatic", *UNITS], key=f"unit-{job.job_id}", width=130, label_visibility="collapsed"
+        )
     date_format = result.columns[place].date_format or ""
     days = parse_days(load_scored(job.columns_file, (f"c{place}",))[f"c{place}"], date_format)
     chosen = next((unit for unit in UNITS if unit == asked), None)
@@ -221,8 +231,9 @@ def draw_time(
 def choose_column(label: str, places: list[int], start: int, columns: tuple[str, ...], key: str) -> int:
     """Draw a choice among columns of the file; their names are options, which are never rendered as Markdown."""
     chosen = st.selectbox(
-        label, places, index=start, key=key, format_func=lambda place: columns[place] or "(no name)", width=240
-    )
+        label, places, index=start, key=key, format_func=lambda place: columns[place] or "(no name)", width=150,
+        label_visibility="collapsed",
+    )  # fmt: skip
     return places[start] if chosen is None else int(chosen)
 
 

@@ -53,10 +53,10 @@ CELL_CHARACTERS = 300
 LOG_LINES = 8
 
 
-def is_showing_result() -> bool:
-    """Tell whether the URL names a job that has a result to show."""
+def job_with_result() -> BulkJob | None:
+    """Return the job that the URL names if it has ended and has a result to show."""
     _, job = chosen_job()
-    return job is not None and not job.is_active and job.result is not None
+    return job if job is not None and not job.is_active and job.result is not None else None
 
 
 def chosen_job() -> tuple[Upload | None, BulkJob | None]:
@@ -82,7 +82,7 @@ def draw_spreadsheet(reference: str) -> None:
         draw_step("2 · Column", job.request.text_column, "", "column", lambda: state.to_url(job=None))
         st.fragment(draw_running, run_every=TICK_SECONDS)(job)
     elif job.result is not None:
-        draw_result(job, leave_file)
+        draw_result(job)
     else:
         draw_broken_off(upload, job, reference)
 

@@ -20,12 +20,14 @@ from core.prediction.evaluating import (
 from dashboard import evaluation_charts as charts
 from dashboard import evaluation_choices as choices
 from dashboard.cache import (
+    confidence_charts,
     data_fingerprint,
     load_curves,
     load_evaluation,
     load_predictor,
     load_split,
     load_verdicts,
+    matrix_chart,
 )
 from dashboard.charts import PLOTLY_CONFIG
 from dashboard.components import (
@@ -95,7 +97,9 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
             names[reference] = f"{name} ({reference})"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         with st.container(width="content"):
-            draw_head(f"Where {model.spoken} is right and wrong", "Click the matrix or a bar to read the reviews behind it.")
+            draw_head(
+                f"Where {model.spoken} is right and wrong", "Click the matrix or a bar to read the reviews behind it."
+            )
         with st.container(horizontal=True, width="content"):
             remember("evaluation_model", model.reference)
             st.selectbox(
@@ -239,7 +243,7 @@ def draw_charts(view: View, evaluation: Evaluation, selection: Selection) -> Non
         draw_curves(view, evaluation, left, right)
         return
     with left:
-        draw_matrix(evaluation, selection)
+        draw_matrix(view, evaluation, selection)
     with right:
         draw_confidence(view, selection)
 
@@ -250,7 +254,7 @@ def choose_section() -> None:
     choices.name_in_url(section=section if section == "curves" else None)
 
 
-def draw_matrix(evaluation: Evaluation, selection: Selection) -> None:
+def draw_matrix(view: View, evaluation: Evaluation, selection: Selection) -> None:
     """Draw the confusion matrix, whose cells are filters."""
     tokens, confusion = current_tokens(), evaluation.confusion
     draw_chart_title(
@@ -265,8 +269,8 @@ def draw_matrix(evaluation: Evaluation, selection: Selection) -> None:
             (1, 0, confusion.false_negatives), (1, 1, confusion.true_positives),
         )
     )  # fmt: skip
-    st.altair_chart(
-        charts.plot_matrix(confusion, selection, tokens), theme=None, on_select="rerun", key=chart_key("matrix"),
+    st.vega_lite_chart(
+        matrix_chart(view.job, selection, tokens), theme=None, on_select="rerun", key=chart_key("matrix"),
         alt=f"Confusion matrix. {counts}.",
     )  # fmt: skip
 
@@ -291,12 +295,13 @@ def draw_confidence(view: View, selection: Selection) -> None:
         "Above: how many reviews. Below: share wrong, with 95 % interval. Click a bar to read its reviews.",
         [("right", tokens.quiet), ("wrong", tokens.wrong)],
     )  # fmt: skip
-    st.altair_chart(
-        charts.plot_counts(bins, selection.confidence, tokens), theme=None, on_select="rerun", key=chart_key("counts"),
+    counts, shares = confidence_charts(view.job, selection.confidence, tokens)
+    st.vega_lite_chart(
+        counts, theme=None, on_select="rerun", key=chart_key("counts"),
         alt=f"Reviews by confidence, right and wrong; {wrong:,} of {sure:,} at 90 % and above are wrong.",
     )  # fmt: skip
-    st.altair_chart(
-        charts.plot_shares_wrong(bins, selection.confidence, tokens), theme=None, on_select="rerun",
+    st.vega_lite_chart(
+        shares, theme=None, on_select="rerun",
         key=chart_key("shares"), alt="Share of wrong verdicts by confidence, with 95 % intervals.",
     )  # fmt: skip
 

@@ -7,16 +7,19 @@ import streamlit as st
 from core import settings
 from core.default_model import STARTER, default_model
 from core.errors import ReviewscopeError
+from core.prediction.uploads import KEPT_DAYS
 from core.runs import find_run
 from dashboard import state
 from dashboard.components import draw_head, interval_text, percent
 from dashboard.one_review import draw_one_review
 from dashboard.run_view import test_interval
 from dashboard.saved_tables import draw_saved
-from dashboard.spreadsheet import draw_spreadsheet, is_showing_result
+from dashboard.scored_table import draw_result_head
+from dashboard.spreadsheet import draw_spreadsheet, job_with_result, leave_file
 
 VIEWS = {"one": "One review", "file": "A spreadsheet", "saved": "Saved results"}
 TITLES = {"one": "Read one review", "file": "Score a spreadsheet", "saved": "Tables scored before"}
+KEPT = f"On this computer. A table and what was made of it are removed {KEPT_DAYS} days after the upload."
 VIEW = "prediction_view"
 
 
@@ -25,8 +28,10 @@ def main() -> None:
     reference = default_model()
     view = state.from_url("view") or "one"
     view = view if view in VIEWS else "one"
-    if not (view == "file" and is_showing_result()):  # a result has its file's name as its title
-        draw_head(TITLES[view], model_sentence(reference))
+    if view == "file" and (job := job_with_result()) is not None:
+        draw_result_head(job, leave_file)
+    else:
+        draw_head(TITLES[view], KEPT if view == "saved" else model_sentence(reference))
     state.remember(VIEW, view)  # the URL is the truth; a click changes it before the page is drawn
     st.segmented_control(
         "View", list(VIEWS), key=VIEW, format_func=lambda name: VIEWS[name], required=True,

@@ -82,7 +82,9 @@ def open_page(**parameters: str) -> AppTest:
 
 def words_of(app: AppTest) -> str:
     """Return what the page's own HTML says, without tags."""
-    return html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", " ".join(each.proto.body for each in app.get("html")), flags=re.S))
+    return html.unescape(
+        re.sub(r"<style>.*?</style>|<[^>]*>", " ", " ".join(each.proto.body for each in app.get("html")), flags=re.S)
+    )
 
 
 def url(app: AppTest) -> dict[str, str]:
@@ -190,7 +192,10 @@ def test_the_curves_are_one_click_away(scored: EvaluationJob) -> None:
 def test_a_click_on_the_matrix_filters_a_second_one_takes_the_filter_away(scored: EvaluationJob) -> None:
     confusion = json.loads((scored.path / "metrics.json").read_text())["confusion"]
     app = open_page()
-    for click, listed in ((0, confusion["false_positives"]), (1, sum(confusion[n] for n in ("false_positives", "false_negatives")))):
+    for click, listed in (
+        (0, confusion["false_positives"]),
+        (1, sum(confusion[n] for n in ("false_positives", "false_negatives"))),
+    ):
         app.session_state[f"evaluation_matrix_{click}"] = {"selection": {"cell": [{"label": 0, "verdict": 1}]}}
         app.run()
         assert count_listed(app) == listed
@@ -271,9 +276,7 @@ def test_a_row_opens_the_drawer_with_the_whole_review_and_can_be_opened_again(sc
 
 
 @pytest.mark.parametrize("labels", [[1] * 12, [0] * 12, [1]], ids=["all positive", "all negative", "one review"])
-def test_one_label_or_one_review_gives_dashes_with_reasons(
-    monkeypatch: pytest.MonkeyPatch, labels: list[int]
-) -> None:
+def test_one_label_or_one_review_gives_dashes_with_reasons(monkeypatch: pytest.MonkeyPatch, labels: list[int]) -> None:
     texts = pa.array([f"a wonderful, tender film {row}" for row in range(len(labels))], pa.large_string())
     rows = LabelledTexts(texts, np.array(labels))
     monkeypatch.setattr("dashboard.cache.load_columns", lambda config: {"train": rows, "test": rows})
