@@ -15,22 +15,27 @@ PLOTLY_CONFIG: dict[str, Any] = {"displayModeBar": False, "scrollZoom": False}
 
 def dress(chart: Any, tokens: Tokens, height: int) -> Any:
     """Give an Altair chart our axes, fonts and colours; for ``st.altair_chart(..., theme=None)``."""
-    axis = {
-        "domain": False, "ticks": False, "labelColor": tokens.muted, "labelFontSize": 12, "labelFont": FONT,
-        "titleColor": tokens.muted, "titleFontSize": 12, "titleFont": FONT, "titleFontWeight": "normal",
-        "gridColor": tokens.line, "labelFlush": False, "labelPadding": 6,
+    # One config and one call: each of Altair's configure methods copies the whole chart, which is felt when it ticks.
+    return chart.properties(
+        height=height, width="container", padding=PADDING, background="transparent", config=_config(tokens)
+    )  # fmt: skip
+
+
+def _config(tokens: Tokens) -> dict[str, Any]:
+    return {
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "domain": False, "ticks": False, "labelColor": tokens.muted, "labelFontSize": 12, "labelFont": FONT,
+            "titleColor": tokens.muted, "titleFontSize": 12, "titleFont": FONT, "titleFontWeight": "normal",
+            "gridColor": tokens.line, "labelFlush": False, "labelPadding": 6,
+        },
+        "axisX": {"grid": False, "domain": True, "domainColor": tokens.line},
+        "axisQuantitative": {"labelFlush": False},
+        "axisXQuantitative": {"labelFlush": True},
+        "legend": {"disable": True},
+        "text": {"font": FONT, "color": tokens.text, "fontSize": 12},
     }  # fmt: skip
-    return (
-        chart.properties(height=height, width="container", padding=PADDING, background="transparent")
-        .configure(font=FONT)
-        .configure_view(stroke=None)
-        .configure_axis(**axis)
-        .configure_axisX(grid=False, domain=True, domainColor=tokens.line)
-        .configure_axisQuantitative(labelFlush=False)
-        .configure_axisXQuantitative(labelFlush=True)
-        .configure_legend(disable=True)
-        .configure_text(font=FONT, color=tokens.text, fontSize=12)
-    )
 
 
 def dress_plotly(figure: go.Figure, tokens: Tokens, height: int) -> go.Figure:

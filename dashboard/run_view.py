@@ -223,9 +223,8 @@ def _draw_curves(history: History, run: Run, config: RunConfig) -> None:
         span = smoothing_span(history)
         key = [("train", tokens.quiet), ("validation", tokens.valid)]
         draw_chart_title("Loss", f"Lower is better. Thin: each step; thick: smoothed over {span} steps.", key)
-        st.altair_chart(
-            plot_loss(history, total, tokens), key="loss", theme=None, alt="Training and validation loss by step"
-        )
+        spec = plot_loss(history, total, tokens)
+        st.vega_lite_chart(spec, key="loss", theme=None, alt="Training and validation loss by step")
     with right:
         n_valid = _split_sizes(run)[0] or 0
         read = (
@@ -234,8 +233,8 @@ def _draw_curves(history: History, run: Run, config: RunConfig) -> None:
             else "No validation split."
         )
         draw_chart_title("Validation accuracy", read, [("validation", tokens.valid)])
-        chart = plot_accuracy(history, total, n_valid, config.data.source == "imdb", tokens)
-        st.altair_chart(chart, key="accuracy", theme=None, alt="Validation accuracy by step")
+        spec = plot_accuracy(history, total, n_valid, config.data.source == "imdb", tokens)
+        st.vega_lite_chart(spec, key="accuracy", theme=None, alt="Validation accuracy by step")
 
 
 def test_interval(run: Run) -> Interval | None:

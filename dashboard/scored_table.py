@@ -56,12 +56,12 @@ PAGE_ROWS, MOST_LISTED, MOST_REJECTS = 10, 500, 200
 CELL_CHARACTERS = 2_000
 
 
-def draw_result(job: BulkJob) -> None:
-    """Draw the result of a finished or stopped job from top to bottom."""
+def draw_result(job: BulkJob, score_again: Callable[[], None]) -> None:
+    """Draw the result of a finished or stopped job from top to bottom; its head stands above the page's choices."""
     result, columns, tokens = job.result, job.table_format.columns, current_tokens()
     if result is None:
         return
-    draw_ledger(job, result)
+    draw_ledger(job, result, score_again)
     if not result.predicted:
         with empty_box("scores", "No row could be scored.", "Every row was rejected; the reasons are below."):
             pass
@@ -108,11 +108,15 @@ def draw_result_head(job: BulkJob, leave: Callable[[], None]) -> None:
         st.button("Another file", type="tertiary", key="another", on_click=leave)
 
 
-def draw_ledger(job: BulkJob, result: BulkResult) -> None:
+def draw_ledger(job: BulkJob, result: BulkResult, score_again: Callable[[], None]) -> None:
     """Draw the account of the file's rows."""
     state_now = job.state
     if state_now.status == "stopped":
-        draw_facts(f"{state_now.message} What was scored until then is below; the rest of the file is not in it.")
+        row = st.container(horizontal=True, vertical_alignment="center")
+        with row.container(width="content"):
+            draw_facts(f"{state_now.message} What was scored until then is below; the rest of the file is not in it.")
+        if row.button("Score the whole file", key="again"):
+            score_again()
     out = f"{result.predicted:,} scored + {result.rejected:,} rejected"
     st.html(f'<div class="rs"><p>{result.rows:,} rows in = <b style="font-weight:600">{out}</b></p></div>')
 
@@ -144,7 +148,7 @@ def draw_groups_and_time(
             f"No column has 2 to {MOST_DISTINCT} different values or dates, so there is nothing to compare by."
         )
         return None
-    slots = st.columns(2, gap="large") if choosable and dated else [st.container(), st.container()]
+    slots = st.columns(2, gap="large") if choosable and dated else [st.columns([1.7, 1], gap="large")[0]] * 2
     by = None
     if choosable:
         with slots[0]:
@@ -289,7 +293,7 @@ def draw_rejects(job: BulkJob, result: BulkResult) -> None:
         )
         draw_caption(f"{more}Line is the line of the file as it came. “no text” rows stand in the download, unscored.")
         st.dataframe(
-            frame, hide_index=True, row_height=38, height=min(38 * (len(frame) + 1) + 2, 420), key="rejects",
+            frame, hide_index=True, row_height=38, height="content" if len(frame) <= PAGE_ROWS else 420, key="rejects",
             column_config={"Line": st.column_config.NumberColumn(width=80, format="localized"),
                            "Reason": st.column_config.TextColumn(width="medium")},
             alt="Rejected rows",

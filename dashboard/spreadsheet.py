@@ -82,7 +82,7 @@ def draw_spreadsheet(reference: str) -> None:
         draw_step("2 · Column", job.request.text_column, "", "column", lambda: state.to_url(job=None))
         st.fragment(draw_running, run_every=TICK_SECONDS)(job)
     elif job.result is not None:
-        draw_result(job)
+        draw_result(job, lambda: score_again(upload, job, reference))
     else:
         draw_broken_off(upload, job, reference)
 
@@ -239,7 +239,7 @@ def draw_format_choice(table_format: TableFormat, keys: tuple[str, str]) -> None
 
 
 def draw_preview(upload: Upload, table_format: TableFormat, chosen: int) -> int:
-    """Draw the first rows with the chosen column tinted; return how many there are."""
+    """Draw the first rows, the chosen column first and tinted; return how many there are."""
     rows = []
     for row in islice(read_rows(upload.table, table_format), 20 * PREVIEW_ROWS):
         if isinstance(row, Row):
@@ -254,6 +254,7 @@ def draw_preview(upload: Upload, table_format: TableFormat, chosen: int) -> int:
     tint = {"background-color": current_tokens().quiet_tint}
     st.dataframe(
         frame.style.set_properties(subset=[names[chosen]], **tint), hide_index=True, row_height=38, height="content",
+        column_order=[names[chosen], *(name for name in names if name != names[chosen])],
         column_config=column_labels(table_format.columns), alt="The first rows of the file", key="preview",
     )  # fmt: skip
     return len(rows)
@@ -285,6 +286,16 @@ def start_job(upload: Upload, reference: str, column: str, table_format: TableFo
             return
     state.to_url(job=job.job_id)
     st.rerun()
+
+
+def score_again(upload: Upload, job: BulkJob, reference: str) -> None:
+    """Queue the scoring of the same column anew, with the model that is the default now."""
+    try:
+        table_format = job.table_format
+    except ReviewscopeError as error:
+        draw_caption(str(error))
+        return
+    start_job(upload, reference, job.request.text_column, table_format)
 
 
 def draw_running(job: BulkJob) -> None:
@@ -332,13 +343,7 @@ def draw_broken_off(upload: Upload, job: BulkJob, reference: str) -> None:
     }
     with failed_box("job", f"{words.get(status, status)} {message}", "The file is kept; nothing of it is scored."):
         if st.button("Score it again", type="primary", key="again"):
-            request = job.request
-            try:
-                table_format = upload.sniff(request.encoding, request.delimiter)
-            except TableError as error:
-                draw_caption(str(error))
-                return
-            start_job(upload, reference, request.text_column, table_format)
+            score_again(upload, job, reference)
         if status == "failed" and (lines := job.read_log(LOG_LINES)):
             with st.expander("Log"):
                 draw_log(lines)

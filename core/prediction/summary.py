@@ -20,6 +20,7 @@ MOST_DISTINCT = 200
 MOST_GROUPS = 20
 LEAST_IN_GROUP, LEAST_SHARE_IN_GROUP = 100, 0.02
 LEAST_IN_BUCKET, LEAST_SHARE_IN_BUCKET = 30, 0.05
+MOST_BUCKETS = 120
 DATE_SHARE = 0.95
 LONGEST_DATE = 40
 DATE_FORMATS = {
@@ -141,7 +142,7 @@ def share_over_time(
     Args:
         days: Of ``parse_days``; NaT where there is none.
         probabilities: Of the same rows; NaN where there is none.
-        unit: The finest with enough rows in half of its buckets when None.
+        unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None.
     """
     has_both = days.notna().to_numpy() & ~np.isnan(probabilities)
     days, is_positive = days[has_both], probabilities[has_both] >= NOT_SURE[1]
@@ -220,7 +221,7 @@ def _plain(values: pd.Series) -> pd.Series:
 def _finest_unit(days: pd.Series) -> Unit:
     for unit, code in UNITS.items():
         counts = days.dt.to_period(code).value_counts()
-        if len(counts) and counts.median() >= least_in_bucket(len(days)):
+        if 0 < len(counts) <= MOST_BUCKETS and counts.median() >= least_in_bucket(len(days)):
             return unit
     return "year"
 
