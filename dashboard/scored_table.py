@@ -253,7 +253,7 @@ def draw_reviews(job: BulkJob, columns: tuple[str, ...], probabilities: NDArray[
         )  # fmt: skip
     places = order_rows(probabilities, order, MOST_LISTED)
     pages = -(-len(places) // PAGE_ROWS)
-    page = state.recall(f"prediction_page_{order}", 1) or 1
+    page = state.recall(f"prediction_page_{job.path.parent.name}_{job.job_id}_{order}", 1) or 1
     shown = places[PAGE_ROWS * (min(page, pages) - 1) :][:PAGE_ROWS]
     text = columns.index(job.request.text_column)
     extra = [by] if by is not None and by != text else []
@@ -272,7 +272,7 @@ def draw_reviews(job: BulkJob, columns: tuple[str, ...], probabilities: NDArray[
         alt=f"{ORDERS[order]} reviews",
     )  # fmt: skip
     if pages > 1:
-        st.pagination(pages, key=f"prediction_page_{order}")
+        st.pagination(pages, key=f"prediction_page_{job.path.parent.name}_{job.job_id}_{order}")
 
 
 def draw_rejects(job: BulkJob, result: BulkResult) -> None:

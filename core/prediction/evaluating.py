@@ -104,7 +104,6 @@ def execute_evaluation(job: EvaluationJob, reporter: JobReporter) -> None:
             raise JobError("The model or the data has changed since the evaluation was asked for. Ask for it again.")
         reporter.on_phase("Scoring", len(rows))
         evaluate_split(predictor, rows, data_fingerprint, request.split, reporter.on_progress)
-        job.save_state("finished")
 
 
 def evaluate_split(
@@ -139,6 +138,7 @@ def evaluate_split(
         pq.write_table(results, file)
     evaluation = Evaluation(len(data), predictor.sha256, data_fingerprint, split, metrics, confusion)
     write_json(folder / "metrics.json", evaluation.to_document())
+    EvaluationJob(folder).save_state("finished")
     return evaluation
 
 

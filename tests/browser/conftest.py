@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +97,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.kill()
     end_workers(server.home)
     assert "Traceback" not in server.log.read_text()
+
+
+@contextmanager
+def workspace_of(server: Server) -> Iterator[None]:
+    """Work in the server's workspace from this process."""
+    before = os.environ.get(settings.HOME_VARIABLE)
+    os.environ[settings.HOME_VARIABLE] = str(server.home)
+    try:
+        yield
+    finally:
+        os.environ.pop(settings.HOME_VARIABLE)
+        if before is not None:
+            os.environ[settings.HOME_VARIABLE] = before
 
 
 def end_workers(home: Path) -> None:

@@ -154,6 +154,15 @@ def test_an_evaluation_is_a_job_and_is_not_done_twice(monkeypatch: pytest.Monkey
     assert queue_evaluation("starter", config, "test") == job and list_waiting("score") == []
 
 
+def test_what_a_training_evaluated_at_its_end_is_not_queued_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    config = with_settings(with_data(preset_config("fast"), "demo"), QUICK)
+    run = create_run(config, "fast", with_test=True)
+    run_job(run.path)
+    assert queue_evaluation(run.run_id, config, "test").state.status == "finished"
+    assert list_waiting("score") == []
+
+
 def test_a_folder_outside_the_workspace_is_no_job(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="not a job of the workspace"):
         jobs.kind_of(tmp_path / "elsewhere")

@@ -1,0 +1,62 @@
+"""From the matrix to the review behind it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.config import preset_config, with_data
+from core.jobs import run_job
+from core.runs import Run, create_run
+from tests.browser.conftest import Server, workspace_of
+
+
+@pytest.fixture(scope="module")
+def run(server: Server) -> Run:
+    with workspace_of(server):
+        run = create_run(with_data(preset_config("fast"), "demo"), "fast", "judged")
+        run_job(run.path)
+    return run
+
+
+def number_of_reviews(page: Page) -> int:
+    text = page.get_by_text(re.compile(r"[\d,]+ reviews? of 1,200")).first.text_content() or ""
+    found = re.search(r"([\d,]+) review", text)
+    assert found
+    return int(found[1].replace(",", ""))
+
+
+def test_a_cell_leads_to_its_reviews_and_a_row_to_the_whole_text(server: Server, run: Run, page: Page) -> None:
+    page.goto(f"{server.url}/evaluation?model={run.run_id}")
+    page.get_by_role("button", name=re.compile("^Score 1,200")).click()
+    expect(page.get_by_text("Where judged is right and wrong")).to_be_visible(timeout=60_000)
+    labels = page.locator("[data-testid=stVegaLiteChart]").first.locator(".mark-text text")
+    expect(labels.first).to_be_visible()
+    counts = [int(text.replace(",", "")) for text in labels.all_text_contents() if re.fullmatch(r"[\d,]+", text)]
+    assert len(counts) == 4 and sum(counts) == 1_200
+
+    cells = page.locator("[data-testid=stVegaLiteChart]").first.locator(".mark-rect path")
+    cells.nth(1).click()
+    expect(page).to_have_url(re.compile("labelled|label"))
+    expect(page.get_by_text(re.compile(r"labelled \w+, read as \w+")).last).to_be_visible()
+    page.wait_for_timeout(500)
+    assert number_of_reviews(page) in counts
+
+    address, shown = page.url, number_of_reviews(page)
+    page.goto(address)
+    expect(page.get_by_text(re.compile(r"[\d,]+ reviews? of 1,200")).first).to_be_visible(timeout=60_000)
+    assert number_of_reviews(page) == shown, "the address alone gives the same view"
+
+    table = page.locator("[data-testid=stDataFrame]").first
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 15, box["y"] + 36 + 19)
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_be_visible()
+    expect(drawer.locator(".rs-review")).to_be_visible()
+    expect(drawer.locator("mark").first).to_be_visible()
+
+
+def test_without_data_or_training_it_shows_the_way_on(server: Server, page: Page) -> None:
+    page.goto(f"{server.url}/evaluation?model=starter")
+    expect(page.get_by_role("button", name=re.compile("^Score|^Train")).first).to_be_visible(timeout=60_000)

@@ -1,0 +1,104 @@
+"""One review, a spreadsheet, and texts that mean harm."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+
+HOSTILE = {
+    "script": "<script>document.title='owned'</script> superb",
+    "image": "![x](http://example.org/x.png) superb",
+    "html image": "<img src=http://example.org/y.png onerror=alert(1)> superb",
+    "formula": '=HYPERLINK("http://example.org","superb")',
+    "right to left": "\u202esuperb\u202c film",
+    "zero width": "su\u200bperb\ufeff film",
+    "very long": "superb " * 150_000,
+}
+
+
+def read_one_review(server: Server, page: Page, text: str) -> None:
+    page.goto(f"{server.url}/prediction")
+    box = page.get_by_role("textbox", name="Review").first
+    box.fill(text)
+    page.get_by_role("button", name="Read this review").click()
+
+
+def test_a_review_is_read_with_the_starter_before_any_training(server: Server, page: Page) -> None:
+    read_one_review(server, page, "A superb, tender film!")
+    expect(page.get_by_text("starter model").first).to_be_visible()
+    expect(page.locator(".rs-review mark").first).to_be_visible(timeout=30_000)
+    assert page.locator(".rs-review").first.text_content() == "A superb, tender film!"
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name != "very long"])
+def test_a_hostile_review_is_shown_as_it_is(server: Server, page: Page, name: str) -> None:
+    read_one_review(server, page, HOSTILE[name])
+    review = page.locator(".rs-review").first
+    expect(review).to_be_visible(timeout=30_000)
+    assert review.text_content() == HOSTILE[name]
+    assert page.locator(".rs-review script, .rs-review img").count() == 0
+    assert "owned" not in page.title()
+
+
+def upload(server: Server, page: Page, name: str, content: bytes) -> None:
+    page.goto(f"{server.url}/prediction")
+    page.get_by_text("A spreadsheet", exact=True).first.click()
+    page.locator("input[type=file]").first.set_input_files([{"name": name, "mimeType": "text/csv", "buffer": content}])
+
+
+def download(page: Page, button: str, folder: Path) -> str:
+    with page.expect_download(timeout=30_000) as waiting:
+        page.get_by_role("button", name=button, exact=True).click()
+    path = folder / "downloaded.csv"
+    waiting.value.save_as(path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_three_good_rows_and_a_bad_one_come_back_with_scores_and_the_reject(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
+    upload(server, page, "four.csv", b"id,review\n1,superb and tender\n2,NA\n3,dull and limp\n4,broken,row\n")
+    page.get_by_role("button", name="Score this table").click()
+    expect(page.get_by_text("4 rows in").first).to_be_visible(timeout=60_000)
+    rows = list(csv.DictReader(io.StringIO(download(page, "Raw", tmp_path))))
+    assert [row["review"] for row in rows] == ["superb and tender", "NA", "dull and limp"]
+    assert rows[0]["sentiment"] == "Positive" and rows[2]["sentiment"] == "Negative"
+    expect(page.get_by_text("Rejected rows").first).to_be_visible()
+
+
+def test_the_sample_data_is_scored_and_charted(server: Server, page: Page, tmp_path: Path) -> None:
+    page.goto(f"{server.url}/prediction")
+    page.get_by_text("A spreadsheet", exact=True).first.click()
+    page.get_by_role("button", name="Try with sample data").click()
+    page.get_by_role("button", name="Score this table").click()
+    expect(page.get_by_text("1,200 rows in").first).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stPlotlyChart]").first).to_be_visible()
+    rows = list(csv.DictReader(io.StringIO(download(page, "For Excel", tmp_path).removeprefix("\ufeff"))))
+    assert len(rows) == 1_200 and {"product", "date", "stars", "sentiment", "probability"} <= set(rows[0])
+    page.reload()
+    expect(page.get_by_text("1,200 rows in").first).to_be_visible(timeout=60_000)
+
+
+def test_hostile_texts_in_file_name_column_names_and_rows_stay_text(server: Server, page: Page, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(["review", HOSTILE["image"], HOSTILE["html image"], HOSTILE["formula"]])
+    for text in HOSTILE.values():
+        writer.writerow([text[:900_000], text[:50], text[:50], text[:50]])
+    upload(server, page, "![x](http:%2F%2Fexample.org%2Fz.png)<b>.csv", stream.getvalue().encode())
+    page.get_by_role("button", name="Score this table").click()
+    expect(page.get_by_text("7 rows in").first).to_be_visible(timeout=60_000)
+    safe = download(page, "For Excel", tmp_path)
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in safe.splitlines())
+    raw = list(csv.reader(io.StringIO(download(page, "Raw", tmp_path))))
+    assert [row[0] for row in raw[1:]] == [text[:900_000] for text in HOSTILE.values()]
+    assert "owned" not in page.title()
+
+
+def test_a_file_of_another_kind_is_refused_in_a_sentence(server: Server, page: Page) -> None:
+    upload(server, page, "renamed.csv", b"PK\x03\x04" + b"\0" * 300)
+    expect(page.get_by_text("ZIP").first).to_be_visible(timeout=30_000)
