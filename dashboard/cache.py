@@ -85,7 +85,7 @@ def _load_evaluation(path: str, changed: int) -> Evaluation:
     return Evaluation.from_document(read_json(Path(path)))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the scores")
+@st.cache_resource(max_entries=6, show_spinner="Reading the scores")
 def _load_scored(path: str, changed: int, columns: tuple[str, ...]) -> pd.DataFrame:
     frame: pd.DataFrame = pq.read_table(path, columns=list(columns)).to_pandas()
     return frame

@@ -23,6 +23,7 @@ def draw_stylesheet() -> None:
 button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] * {{
   color: {tokens.text} !important; }}
 [class*="st-key-failed"] {{ border-left: 3px solid {tokens.wrong} !important; }}
+[data-testid="stElementToolbarButton"]:has([aria-label^="Download as CSV"]) {{ display: none; }}
 .rs p, .rs dl, .rs dd, .rs h1, .rs h2 {{ margin: 0; padding: 0; }}
 .rs {{ color: {tokens.text}; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
 .rs-muted {{ color: {tokens.muted}; }}
@@ -167,4 +168,6 @@ def ago(moment: float) -> str:
 
 def file_size(size: float) -> str:
     """Write a number of bytes as "2.9 MB"."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    if size >= 1e6:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e3:.0f} kB" if size >= 1e3 else f"{size:.0f} bytes"

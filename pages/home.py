@@ -120,7 +120,7 @@ def draw_door(title: str, sentence: str, last: str, verb: str, page: str) -> Non
             draw_chart_title(title, sentence)
             draw_caption(last)
         if row.button(verb, key=f"door-{page}", width=110):
-            st.switch_page(f"../pages/{page}.py")
+            st.switch_page(f"../pages/{page}.py", query_params={"view": "file"} if page == "prediction" else None)
 
 
 def draw_running(runs: list[Run]) -> None:

@@ -65,7 +65,7 @@ class Records:
     def content(self) -> str:
         """Return the text of the last record as a Reject keeps it."""
         beginning = self.text.rstrip("\r\n")[: MAX_CONTENT + 1]
-        shown = UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", beginning)
+        shown = UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", beginning).replace("\0", "\\x00")
         return shown if len(shown) <= MAX_CONTENT else shown[:MAX_CONTENT] + "…"
 
     def _split_quoted(self) -> list[str] | str:

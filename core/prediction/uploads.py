@@ -340,7 +340,7 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
             TableWriter(files.enter_context(atomic_writer(job.safe_file)), names, safe=True),
             files.enter_context(ColumnsWriter(files.enter_context(atomic_writer(job.columns_file)), len(names))),
         ]
-        rejects = RejectsWriter(files.enter_context(atomic_writer(job.rejects_file)))
+        rejects = TableWriter(files.enter_context(atomic_writer(job.rejects_file)), REJECT_COLUMNS, safe=True)
         return score_table(
             predictor,
             job.upload.table,
@@ -351,17 +351,6 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
             on_progress=reporter.on_progress,
             should_stop=reporter.should_stop,
         )
-
-
-class RejectsWriter:
-    """Writes rejected rows, safe for spreadsheet programs; a NUL, which no table can hold, becomes ``\\x00``."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._writer = TableWriter(stream, REJECT_COLUMNS, safe=True)
-
-    def write_row(self, fields: Sequence[str | float]) -> None:
-        """Take one row of ``REJECT_COLUMNS``."""
-        self._writer.write_row([field.replace("\0", "\\x00") if isinstance(field, str) else field for field in fields])
 
 
 class ColumnsWriter:

@@ -48,6 +48,7 @@ def test_a_cell_leads_to_its_reviews_and_a_row_to_the_whole_text(server: Server,
     assert number_of_reviews(page) == shown, "the address alone gives the same view"
 
     table = page.locator("[data-testid=stDataFrame]").first
+    table.scroll_into_view_if_needed()
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 15, box["y"] + 36 + 19)

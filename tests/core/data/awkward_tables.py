@@ -544,8 +544,8 @@ ENCODINGS = (
         b'id,text\n1,a\x00b\n2,"c\n\x00"\n3,d\n',
         ID_TEXT,
         (
-            Reject(2, "a NUL character", "1,a\x00b"),
-            Reject(3, "a NUL character", '2,"c\n\x00"'),
+            Reject(2, "a NUL character", r"1,a\x00b"),
+            Reject(3, "a NUL character", '2,"c\n\\x00"'),
             Row(5, ("3", "d")),
         ),
     ),
