@@ -96,15 +96,11 @@ def reading_sentence(text: str, reading: Reading) -> str:
         return "No word that the model reads can be pointed out in this text."
     read = sum(word.is_read for word in reading.words)
     unknown = read - reading.known
-    whole = (
-        f"all {read:,} words and signs"
-        if read == len(reading.words)
-        else f"{read:,} of {len(reading.words):,} words and signs"
-    )
+    whole = f"all {read:,}" if read == len(reading.words) else f"{read:,} of {len(reading.words):,}"
     pushes = any(word.push is not None for word in reading.words)
     exact = "Colour shows which words pushed, and which way; exact shares for this model."
     none = "In this kind of model the part of a single word cannot be told apart, so none is coloured."
-    return f"{exact if pushes else none} It read {whole}, {unknown:,} of them unknown to it."
+    return f"{exact if pushes else none} It read {whole} words and signs, {unknown:,} unknown."
 
 
 def reading_key(reading: Reading, tokens: Tokens) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from dashboard.components import draw_section, empty_box
 from dashboard.evaluation_choices import DataChoice, ModelChoice
 from dashboard.review_drawer import Drawer, open_drawer
 from dashboard.review_rows import csv_of_reviews, frame_of_reviews
-from dashboard.state import recall, remember
+from dashboard.state import forget, recall, remember
 
 Rows = NDArray[np.int64]
 ROWS_A_PAGE = 10
@@ -144,20 +144,26 @@ def draw_nothing_matches(selection: Selection) -> None:
 
 
 def take_row_click() -> int | None:
-    """Return which row of the page was clicked, and take the mark off it, so that it can be clicked again."""
-    event = recall("evaluation_table")
+    """Return which row of the page was clicked; the table then gets a new key, so that the row can be clicked again."""
+    event = recall(table_key())
     rows = event["selection"]["rows"] if event else []
     if not rows:
         return None
-    remember("evaluation_table", {"selection": {"rows": [], "columns": [], "cells": []}})
+    forget(table_key())
+    remember("evaluation_opened", recall("evaluation_opened", 0) + 1)
     return int(rows[0])
+
+
+def table_key() -> str:
+    """Return the key of the table until its next click."""
+    return f"evaluation_table_{recall('evaluation_opened', 0)}"
 
 
 def draw_table(frame: pd.DataFrame) -> None:
     """Draw a page of reviews; a row opens the drawer."""
     st.dataframe(
         frame, hide_index=True, height="content", row_height=ROW_HEIGHT, on_select="rerun",
-        selection_mode="single-row", key="evaluation_table", alt="Reviews; choose a row to read the whole text.",
+        selection_mode="single-row", key=table_key(), alt="Reviews; choose a row to read the whole text.",
         column_config={
             "#": st.column_config.NumberColumn(width=50),
             "Confidence": st.column_config.ProgressColumn(

@@ -98,7 +98,7 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         with st.container(width="content"):
             draw_head(
-                f"Where {model.spoken} is right and wrong", "Click the matrix or a bar to read the reviews behind it."
+                f"Where {model.spoken} is right and wrong", "Click a cell or a bar to read the reviews behind it."
             )
         with st.container(horizontal=True, width="content"):
             remember("evaluation_model", model.reference)

@@ -87,8 +87,8 @@ class Row:
 class Reject:
     r"""A record that cannot be read, from ``line`` on, and why.
 
-    ``content`` is its raw text without the last line end; an undecodable byte appears as ``\xff``, a NUL as ``\x00``, and a text of more
-    than ``MAX_CONTENT`` characters is cut there and ends with "…".
+    ``content`` is its raw text without the last line end; an undecodable byte appears as ``\xff``, a NUL as ``\x00``,
+    and a text of more than ``MAX_CONTENT`` characters is cut there and ends with "…".
     """
 
     line: int

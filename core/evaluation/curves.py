@@ -126,7 +126,8 @@ def wilson_intervals(successes: Counts, n: Counts) -> tuple[Floats, Floats]:
 
 
 def _share(part: Counts, whole: Counts) -> Floats:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    share: Floats = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return share
 
 
 def _count_above(labels: Counts, logits: Floats) -> tuple[Counts, Counts, Floats]:

@@ -264,8 +264,8 @@ def test_the_list_is_paged_and_ordered(scored: EvaluationJob) -> None:
 def test_a_row_opens_the_drawer_with_the_whole_review_and_can_be_opened_again(scored: EvaluationJob) -> None:
     app = open_page(evaluation_show="all", evaluation_order="data")
     texts = load_columns(demo_config().data)["test"].texts.to_pylist()
-    for _ in range(2):
-        app.session_state["evaluation_table"] = {"selection": {"rows": [3], "columns": [], "cells": []}}
+    for opened in range(2):
+        app.session_state[f"evaluation_table_{opened}"] = {"selection": {"rows": [3], "columns": [], "cells": []}}
         app.run()
         assert not app.exception
         shown = [each.proto.body for each in app.get("html") if "rs-review" in each.proto.body][-1]
