@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the commands that need them, so that a wrong option is refused at once.
 """
 
+import io
 import math
 import sys
 import time
@@ -25,12 +26,12 @@ from core.jobs import (
 )
 from core.jobs import stop as stop_job
 from core.jobs import work as work_slot
-from core.runs import Run, create_run, find_model, find_run, list_runs
+from core.runs import Run, create_run, find_model, find_run, list_damaged_runs, list_runs
 from core.terminal import catch_stop, print_result, show_progress
 
 app = typer.Typer(
     help="Train a sentiment model, see where it errs, and score a spreadsheet.",
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
 started = time.monotonic()
 
@@ -44,19 +45,28 @@ InQueue = Annotated[bool, typer.Option("--queue", help="Leave it to a worker and
 Settings = Annotated[list[str], typer.Option("--set", metavar="field=value", help="Change a setting; repeatable.")]
 
 
+CHOSEN_ELSEWHERE = ("model.kind", "data.source", "data.path", "data.text_column", "data.label_column")
+DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
+
+
 def main(began: float | None = None) -> None:
     """Run the command line; a failure is one sentence on stderr and exit code 1."""
     global started
     started = time.monotonic() if began is None else began
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except ReviewscopeError as error:
         message = str(error)
     except TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         message = "Stopped."
-    print(" ".join(message.split()), file=sys.stderr)
+    except (OSError, UnicodeError) as error:
+        message = f"Failed: {error}. Check the names, the permissions and the free space."
+    print(" ".join(message.split()) or "Say what to do: --help lists the commands.", file=sys.stderr)
     sys.exit(1)
 
 
@@ -73,6 +83,11 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a preset on a data set. Ctrl+C stops and keeps the best so far."""
+    for path in (assignment.partition("=")[0] for assignment in assignments):
+        if path in CHOSEN_ELSEWHERE:
+            raise ConfigError(
+                f"{path} is not a matter of --set: choose a preset for the model and --data for the data."
+            )
     config = with_settings(with_data(preset_config(preset), data, text_column, label_column), assignments)
     if queue:
         run = create_run(config, preset, name, with_test=test)
@@ -123,7 +138,9 @@ def describe(preset: Preset = "fast", assignments: Settings = [], as_json: AsJso
 def evaluate(
     reference: Reference,
     data: Annotated[str | None, typer.Option(metavar="imdb|demo|FILE", help="The run's own when left out.")] = None,
-    split: Annotated[str, typer.Option(help="train, valid (a run's own data only) or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train, valid (a run's own data only), test; of a table also all.")
+    ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     queue: InQueue = False,
@@ -131,6 +148,8 @@ def evaluate(
 ) -> None:
     """Score a labelled split and tell every figure with its 95 % interval."""
     config = _evaluated_config(reference, data, split, text_column, label_column)
+    # A table that the model does not know is scored whole; of a run's own table, only what was held out.
+    split = split or ("all" if data is not None and config.data.source == "table" else "test")
     if queue:
         job = queue_evaluation(reference, config, split)
         print_result({"job": str(job.path), "status": job.state.status}, as_json=as_json)
@@ -166,8 +185,13 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Read reviews given as TEXT, or score a table from --input to --output."""
-    if bool(texts) == bool(source) or bool(source) != bool(target):
+    if bool(texts) == bool(source) or bool(source) != bool(target and target.name):
         raise ConfigError("Give either one or more TEXTs, or a table with --input and --output.")
+    if texts and (text_column or encoding or delimiter or strict):
+        raise ConfigError("--text-column, --encoding, --delimiter and --strict belong to a table (--input).")
+    for number, text in enumerate(texts or [], 1):
+        if not text.strip():
+            raise DataError(f"TEXT {number} is empty. Give a review to read.")
     predictor = _load_predictor(reference)
     if source is None or target is None:
         _print_verdicts(predictor, texts or [], as_json)
@@ -182,7 +206,7 @@ def predict(
             target,
             text_column=text_column,
             encoding=encoding,
-            delimiter=delimiter,
+            delimiter=DELIMITER_NAMES.get(delimiter or "", delimiter),
             strict=strict,
             on_progress=progress.on_progress,
         )
@@ -198,6 +222,8 @@ def runs(as_json: AsJson = False) -> None:
     if as_json:
         print_result({"runs": documents}, as_json=True)
         return
+    for run_id in list_damaged_runs():
+        print(f"{run_id:<24} damaged      its files cannot be read; restore or delete its folder")
     for document in documents:
         accuracy = document.get("valid_accuracy")
         shown = "–" if accuracy is None else f"{accuracy:.2%}"
@@ -243,11 +269,13 @@ def work(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
 
 
 @app.command("export")
-def export_command(reference: Reference, target: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+def export_command(
+    reference: Reference, target: Annotated[Path, typer.Argument(metavar="FILE")], as_json: AsJson = False
+) -> None:
     """Copy a model to a .safetensors file."""
     from core.prediction.exchange import export_model
 
-    print_result({"model_sha256": export_model(reference, target), "file": str(target)}, as_json=False)
+    print_result({"model_sha256": export_model(reference, target), "file": str(target)}, as_json=as_json)
 
 
 @app.command("import")
@@ -276,17 +304,15 @@ def data(
 
 
 @app.command("sample-table")
-def sample_table(target: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+def sample_table(target: Annotated[Path, typer.Argument(metavar="FILE")], as_json: AsJson = False) -> None:
     """Write the demo table: invented reviews with product, date and stars, to try predict --input with."""
-    import io
-
     from core.data.demo import write_demo_table
     from core.files import write_bytes
 
     table = io.StringIO()
     rows = write_demo_table(table)
     write_bytes(target, table.getvalue().encode())
-    print_result({"rows": rows, "file": str(target)}, as_json=False)
+    print_result({"rows": rows, "file": str(target)}, as_json=as_json)
 
 
 def run_document(run: Run) -> dict[str, Any]:
@@ -297,7 +323,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def _evaluated_config(
-    reference: str, data_name: str | None, split: str, text_column: str | None, label_column: str | None
+    reference: str, data_name: str | None, split: str | None, text_column: str | None, label_column: str | None
 ) -> RunConfig:
     """Return the config whose data is evaluated: the run's own, or one that points elsewhere."""
     run = next((run for run in list_runs() if run.run_id == reference), None)

@@ -102,6 +102,7 @@ class NgramConfig(Settings):
     )
 
 
+KINDS = ("bilstm", "ngram")
 ModelConfig = Annotated[BiLSTMConfig | NgramConfig, Field(discriminator="kind")]
 
 
@@ -117,6 +118,11 @@ class TrainingConfig(Settings):
     clip_norm: float = Field(
         1.0, gt=0.0, title="Gradient clipping", description="A step's gradient is never longer than this."
     )
+    best_by: Literal["accuracy", "loss"] = Field(
+        "accuracy", title="Best by",
+        description="Which validation figure says that an epoch's weights are the best. Loss is the finer measure "
+        "where validation is small.",
+    )  # fmt: skip
     patience: int | None = Field(
         None, ge=1, title="Early stopping",
         description="Stop after this many epochs in a row that were no better on validation. Empty: never.",
@@ -154,11 +160,11 @@ PRESETS: Mapping[str, Preset] = {
                 characters="punctuation", max_words=100_000, min_frequency=3, max_length=None
             ),
             model=NgramConfig(),
-            training=TrainingConfig(epochs=4, batch_size=256, learning_rate=0.05, schedule="linear"),
+            training=TrainingConfig(epochs=4, batch_size=256, learning_rate=0.05, schedule="linear", best_by="loss"),
         ),
     ),
     "compact": Preset(
-        "A small bidirectional LSTM that a laptop trains in about a quarter of an hour.",
+        "A small bidirectional LSTM that a laptop trains in minutes.",
         RunConfig(
             preprocessing=PreprocessingConfig(max_words=20_000, min_frequency=3, max_length=400),
             model=BiLSTMConfig(embedding_dim=100, hidden_size=96, num_layers=1, pooling="max"),
@@ -237,7 +243,7 @@ def describe_faults(error: ValidationError) -> str:
     """Return a validation error's faults in one line: ``training.epochs: Input should be ... (found 0)``."""
     faults = []
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"] if part not in ("bilstm", "ngram"))
+        where = ".".join(str(part) for part in fault["loc"] if part not in KINDS)
         faults.append(f"{where}: {fault['msg']} (found {str(fault['input'])[:80]!r})")
     return "; ".join(faults)
 

@@ -12,6 +12,9 @@ from typing import IO, Any
 
 from core.errors import ReviewscopeError
 
+UMASK = os.umask(0)  # can only be read by setting it, which is best done once
+os.umask(UMASK)
+
 
 def sync_folder(folder: Path) -> None:
     """Make a folder's entries (a new name, a rename) survive a power cut."""
@@ -32,15 +35,18 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         ReviewscopeError: The file cannot be written (no space, no permission); the former content stays.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise ReviewscopeError(f"Could not write {path}: it is there and is not a file. Choose another name.")
     temporary, is_renamed = "", False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~UMASK)
         os.replace(temporary, path)
         is_renamed = True
         sync_folder(path.parent)
@@ -121,12 +127,14 @@ def hold_lock(path: Path, busy: str, *, seconds: float = 0.5) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=seconds, poll_interval=0.01)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise ReviewscopeError(busy) from error
+    except OSError as error:
+        raise ReviewscopeError(f"Could not lock {path}: {error.strerror or error}. Check permissions.") from error
     try:
         yield
     finally:

@@ -15,7 +15,6 @@ from core.errors import ReviewscopeError
 from core.files import hold_lock, is_locked, read_json, replace_json, write_json
 
 Status = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
-RESUMABLE: tuple[Status, ...] = ("queued", "stopped", "failed", "interrupted")
 REPORT_SECONDS = 0.2
 
 Document = TypeVar("Document", bound=BaseModel)

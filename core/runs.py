@@ -127,6 +127,15 @@ class Run(JobFolder):
         path = self.path / "result.json"
         return read_document(path, RunResult) if path.exists() else None
 
+    @property
+    def is_readable(self) -> bool:
+        """Tell whether all that pages and lists ask of a run can be read."""
+        try:
+            _ = self.about, self.state, self.settings, self.origin, self.result
+        except ReviewscopeError:
+            return False
+        return True
+
     def save_origin(self, origin: RunOrigin) -> None:
         """Write what the first start found."""
         write_json(self.path / "origin.json", origin.model_dump())
@@ -138,7 +147,11 @@ class Run(JobFolder):
     @contextmanager
     def open_history(self, length: int) -> Iterator["HistoryWriter"]:
         """Open the history for appending, cut to the ``length`` bytes that a checkpoint vouches for."""
-        with self.metrics_file.open("ab") as file:
+        try:
+            file = self.metrics_file.open("ab")
+        except OSError as error:
+            raise RunError(f"Could not write {self.metrics_file}: {error.strerror or error}.") from error
+        with file:
             if file.tell() < length:
                 raise RunError(f"The history of run {self.run_id} is shorter than its checkpoint says. Start anew.")
             file.truncate(length)
@@ -208,10 +221,16 @@ def _claim_folder(folder: Path, stem: str, *, numbered: bool) -> Run:
 
 
 def list_runs() -> list[Run]:
-    """Return all runs, newest first. A folder without the files of a run is not one."""
+    """Return all runs, newest first. A folder without a run's files is none, and one with damaged files is left out."""
     folder = settings.home() / "runs"
-    runs = [run for path in folder.glob("*") if (run := Run(path)).exists]
+    runs = [run for path in folder.glob("*") if (run := Run(path)).exists and run.is_readable]
     return sorted(runs, key=lambda run: (run.created, run.run_id), reverse=True)
+
+
+def list_damaged_runs() -> list[str]:
+    """Return the ids of runs that are there but cannot be read."""
+    folder = settings.home() / "runs"
+    return sorted(run.run_id for path in folder.glob("*") if (run := Run(path)).exists and not run.is_readable)
 
 
 def find_run(reference: str) -> Run:
@@ -243,6 +262,8 @@ def find_model(reference: str) -> Path:
         return Path(reference)
     if (imported := _find_imported(reference)) is not None:
         return imported
+    if reference == "latest" and (trained := [run for run in list_runs() if run.model_file.exists()]):
+        return trained[0].model_file
     run = find_run(reference)
     if not run.model_file.exists():
         raise RunError(f"Run {run.run_id} ({run.state.status}) has no model yet. Let it finish an epoch first.")

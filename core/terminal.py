@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 def print_result(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Print a result: with ``as_json`` as the last line of stdout, else a line a value."""
     if as_json:
-        print(json.dumps(document, ensure_ascii=False), flush=True)
+        print(json.dumps(document, ensure_ascii=False, allow_nan=False), flush=True)
         return
     width = max(len(name) for name in document)
     for name, value in document.items():
-        print(f"{name:<{width}}  {'–' if value is None else value}")
+        print(f"{name:<{width}}  {_written(value)}")
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(each)}" for name, each in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1_000 else f"{value:,.0f}"
+    return "–" if value is None else f"{value:,}" if type(value) is int else str(value)
 
 
 @dataclass

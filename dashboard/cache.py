@@ -38,30 +38,26 @@ def _load_predictor(path: str, changed: int) -> Predictor:
 
 def load_split(config: RunConfig, split: str) -> LabelledTexts:
     """Return a split's texts and labels; shared, not to be changed."""
-    splits = _load_data(config.data.model_dump_json(include={"source", "path", "text_column", "label_column"}))[0]
+    splits = _load_data(*_data_key(config))[0]
     return choose_split(splits, split, config)
 
 
 def data_fingerprint(config: RunConfig) -> str:
     """Return the fingerprint of a config's data set."""
-    return _load_data(config.data.model_dump_json(include={"source", "path", "text_column", "label_column"}))[1]
+    return _load_data(*_data_key(config))[1]
+
+
+def _data_key(config: RunConfig) -> tuple[str, int]:
+    """Return what names a config's data, and when its table last changed."""
+    path = Path(config.data.path) if config.data.path is not None else None
+    changed = path.stat().st_mtime_ns if path is not None and path.exists() else 0
+    return config.data.model_dump_json(include={"source", "path", "text_column", "label_column"}), changed
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the reviews")
-def _load_data(data: str) -> tuple[dict[str, LabelledTexts], str]:
+def _load_data(data: str, changed: int) -> tuple[dict[str, LabelledTexts], str]:
     splits = load_columns(DataConfig.model_validate_json(data))
     return splits, fingerprint(splits)
-
-
-def load_results(job: EvaluationJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the labels (N) and probabilities (N) of an evaluation; shared, not to be changed."""
-    return _load_results(str(job.results_file), job.results_file.stat().st_mtime_ns)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _load_results(path: str, changed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    table = pq.read_table(path, columns=["label", "probability"])
-    return table["label"].to_numpy().astype(np.int64), table["probability"].to_numpy()
 
 
 def load_history(run: Run) -> History:

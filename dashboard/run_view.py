@@ -180,14 +180,14 @@ def _draw_model_buttons(run: Run, *, is_primary: bool) -> None:
 
 
 def _draw_figures(history: History, run: Run, config: RunConfig) -> None:
-    result, best = run.result, history.best
+    result, best = run.result, history.best(config.training.best_by)
     n_valid, n_test = _split_sizes(run)
     with st.grid(min_column_width=165, gap="medium"):
         accuracy = None if best is None else float(history.validations["valid_accuracy"][best])
-        _figure("Best validation accuracy", percent(accuracy), _interval(accuracy, n_valid))
+        _figure("Validation accuracy, kept", percent(accuracy), _interval(accuracy, n_valid))
         loss = None if best is None else float(history.validations["valid_loss"][best])
         epoch = None if best is None else f"epoch {int(history.validations['epoch'][best])}"
-        _figure("Validation loss, then", decimal(loss), epoch)
+        _figure("Validation loss, kept", decimal(loss), epoch)
         if result is None:
             speeds = history.steps["reviews_per_second"][-20:]
             _figure("Reviews per second", f"{speeds.mean():,.0f}" if len(speeds) else DASH, None)
@@ -218,12 +218,13 @@ def _draw_curves(history: History, run: Run, config: RunConfig) -> None:
     progress = run.progress
     planned = progress.total if progress and progress.phase == "Training" else 0
     total = max(planned, int(history.steps["step"][-1]) if len(history.steps["step"]) else 0)
+    best = history.best(config.training.best_by)
     left, right = st.columns(2, gap="large")
     with left:
         span = smoothing_span(history)
         key = [("train", tokens.quiet), ("validation", tokens.valid)]
         draw_chart_title("Loss", f"Lower is better. Thin: each step; thick: smoothed over {span} steps.", key)
-        spec = plot_loss(history, total, tokens)
+        spec = plot_loss(history, best, total, tokens)
         st.vega_lite_chart(spec, key="loss", theme=None, alt="Training and validation loss by step")
     with right:
         n_valid = _split_sizes(run)[0] or 0
@@ -233,7 +234,7 @@ def _draw_curves(history: History, run: Run, config: RunConfig) -> None:
             else "No validation split."
         )
         draw_chart_title("Validation accuracy", read, [("validation", tokens.valid)])
-        spec = plot_accuracy(history, total, n_valid, config.data.source == "imdb", tokens)
+        spec = plot_accuracy(history, best, total, n_valid, config.data.source == "imdb", tokens)
         st.vega_lite_chart(spec, key="accuracy", theme=None, alt="Validation accuracy by step")
 
 

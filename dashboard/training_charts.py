@@ -28,7 +28,7 @@ def smoothing_span(history: History) -> int:
     return int(np.clip(len(history.steps["step"]) / 30, 5, 100))
 
 
-def plot_loss(history: History, total_steps: int, tokens: Tokens) -> dict[str, Any]:
+def plot_loss(history: History, best: int | None, total_steps: int, tokens: Tokens) -> dict[str, Any]:
     """Return the loss by step: raw thin, smoothed thick, validation with the kept point ringed.
 
     It is a Vega-Lite specification with its data, for ``st.vega_lite_chart(..., theme=None)``.
@@ -37,7 +37,7 @@ def plot_loss(history: History, total_steps: int, tokens: Tokens) -> dict[str, A
     kept = thin(losses, MOST_POINTS)
     smoothed = smooth(losses, smoothing_span(history))
     few = np.unique(np.linspace(0, max(len(losses) - 1, 0), min(len(losses), SMOOTH_POINTS)).astype(np.int64))
-    valid = _validation_frame(history).rename(columns={"valid_loss": "loss"})[["step", "loss", "is_best"]]
+    valid = _validation_frame(history, best).rename(columns={"valid_loss": "loss"})[["step", "loss", "is_best"]]
     datasets = {
         "raw": pd.DataFrame({"step": steps[kept].astype(np.int32), "loss": losses[kept].astype(np.float32)}),
         "smooth": pd.DataFrame({"step": steps[few].astype(np.int32), "loss": smoothed[few].astype(np.float32)}),
@@ -48,19 +48,19 @@ def plot_loss(history: History, total_steps: int, tokens: Tokens) -> dict[str, A
 
 
 def plot_accuracy(
-    history: History, total_steps: int, n_valid: int, has_script_line: bool, tokens: Tokens
+    history: History, best: int | None, total_steps: int, n_valid: int, has_script_line: bool, tokens: Tokens
 ) -> dict[str, Any]:
     """Return the validation accuracy with its interval, the best ringed; on the script's data with its line.
 
     It is a Vega-Lite specification with its data, for ``st.vega_lite_chart(..., theme=None)``.
     """
-    frame = _validation_frame(history)[["step", "epoch", "valid_accuracy", "is_best"]]
+    frame = _validation_frame(history, best)[["step", "epoch", "valid_accuracy", "is_best"]]
     bounds = [wilson_interval(round(value * n_valid), n_valid) for value in frame["valid_accuracy"]] if n_valid else []
     frame["low"] = [low for low, _ in bounds] or frame["valid_accuracy"]
     frame["high"] = [high for _, high in bounds] or frame["valid_accuracy"]
-    best = frame[frame["is_best"]]
-    words = [f"best {100 * value:.1f} %" for value in best["valid_accuracy"]]
-    datasets = {"valid": frame, "best": best.assign(word=words)}
+    ringed = frame[frame["is_best"]]
+    words = [f"kept {100 * value:.1f} %" for value in ringed["valid_accuracy"]]
+    datasets = {"valid": frame, "best": ringed.assign(word=words)}
     if has_script_line:
         line = {"valid_accuracy": [SCRIPT_ACCURACY], "step": [total_steps], "word": ["the script, on test: 85.2 %"]}
         datasets["level"] = pd.DataFrame(line)
@@ -120,9 +120,9 @@ def _ring(x: Any, y: Any, tokens: Tokens, *, above: bool) -> list[Any]:
     return [ring.encode(x=x, y=y), word.encode(x=x, y=y, text="word:N")]
 
 
-def _validation_frame(history: History) -> pd.DataFrame:
+def _validation_frame(history: History, best: int | None) -> pd.DataFrame:
     frame = pd.DataFrame({name: values for name, values in history.validations.items() if name != "time"})
-    frame["is_best"] = np.arange(len(frame)) == (-1 if history.best is None else history.best)
+    frame["is_best"] = np.arange(len(frame)) == (-1 if best is None else best)
     return frame
 
 

@@ -27,9 +27,9 @@ from dashboard.components import (
 from dashboard.run_view import DATA_NAMES, TICK_SECONDS, test_interval
 
 EXAMPLES = (
-    "The first hour drags, but the last act is so tender that I forgave it everything.",
+    "A small, patient film that earns every tear of its last act.",
     "I wanted to like it. The cast is fine, the songs are fine, and I looked at my watch nine times.",
-    "Nobody in this film ever raises their voice, and still I held my breath for two hours.",
+    "The first hour drags, but the last act is so tender that I forgave it everything.",
 )
 
 

@@ -20,6 +20,8 @@ from core.errors import DataError
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+    from core.data.tables import TableFormat
+
 IMDB_HUB_NAME = "stanfordnlp/imdb"
 IMDB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
 HUB_TIMEOUT_SECONDS = 8.0
@@ -102,8 +104,10 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
     """
     if split == "test":
         return splits["test"]
+    if split == "all" and config.data.source == "table" and config.data.path is not None:
+        return read_labelled_table(Path(config.data.path), config.data.text_column, config.data.label_column)
     if split not in ("train", "valid"):
-        raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test.")
+        raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test; of a table also all.")
     train = splits["train"]
     rows, valid_rows = cut_stratified(train.labels, config.data.validation_fraction, config.training.seed)
     return train.take(rows if split == "train" else valid_rows)
@@ -163,11 +167,6 @@ def _load_table(config: DataConfig) -> dict[str, LabelledTexts]:
     if config.path is None:
         raise DataError("The data source 'table' needs a file: set data.path, or pass --data FILE.")
     rows = read_labelled_table(Path(config.path), config.text_column, config.label_column)
-    for label, count in enumerate(np.bincount(rows.labels, minlength=2)):
-        if count < 10:
-            raise DataError(
-                f"{config.path} holds {count} reviews with label {label}; at least 10 of each label are needed."
-            )
     train, test = cut_stratified(rows.labels, TABLE_TEST_FRACTION, TABLE_TEST_SEED)
     return {"train": rows.take(train), "test": rows.take(test)}
 
@@ -197,9 +196,19 @@ def read_labelled_table(path: Path, text_column: str | None, label_column: str |
     if faults:
         raise DataError(
             f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of "
-            f"{', '.join(LABEL_SPELLINGS)} in {label_name!r}. Correct or remove these rows."
+            f"{', '.join(LABEL_SPELLINGS)} in {label_name!r}. {_advice(path, table_format, label_place)}"
         )
     return LabelledTexts(pa.array(texts, pa.large_string()), np.array(labels, np.int64))
+
+
+def _advice(path: Path, table_format: "TableFormat", label_place: int) -> str:
+    """Return what to do about labels that are not known, stars above all."""
+    from core.data.tables import Row, read_rows
+
+    labels = {row.fields[label_place].strip() for row in read_rows(path, table_format) if isinstance(row, Row)}
+    if labels <= {"1", "2", "3", "4", "5"}:
+        return "These look like stars: write negative for 1 and 2, positive for 4 and 5, and leave out 3."
+    return "Correct or remove these rows."
 
 
 def _guess_label_column(path: Path, columns: tuple[str, ...]) -> str:

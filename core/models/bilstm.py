@@ -52,7 +52,7 @@ class BiLSTM(SentimentModel):
     def __init__(self, config: BiLSTMConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.pooling = config.pooling
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding_dim, padding_idx=PAD)
+        self.embedding = build_embedding(vocabulary_size, config.embedding_dim)
         widths = [config.embedding_dim] + [2 * config.hidden_size] * (config.num_layers - 1)
         self.lstm = nn.ModuleList(BidirectionalLayer(width, config.hidden_size) for width in widths)
         self.dropout = nn.Dropout(config.dropout)
@@ -87,6 +87,21 @@ class BiLSTM(SentimentModel):
     def layers(self) -> dict[str, Sequence[Tensor]]:
         recurrent = {f"lstm_layer_{number}": list(layer.parameters()) for number, layer in enumerate(self.lstm, 1)}
         return {"embedding": [self.embedding.weight], **recurrent, "fc": list(self.fc.parameters())}
+
+
+def build_embedding(vocabulary_size: int, width: int) -> nn.Embedding:
+    """Return ``nn.Embedding`` with its usual normal weights and a zero for padding.
+
+    On the meta device nothing is drawn: that would load a second's worth of torch, only to check a file's shapes.
+    """
+    weight = torch.empty(vocabulary_size, width)
+    if not weight.is_meta:
+        nn.init.normal_(weight)
+        weight[PAD] = 0.0
+    embedding: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+        weight, freeze=False, padding_idx=PAD
+    )
+    return embedding
 
 
 def reversal_index(lengths: Tensor, width: int) -> Tensor:

@@ -88,6 +88,15 @@ def load_model_file(path: Path) -> LoadedModel:
     return LoadedModel(model, encoder, architecture, file.sha256)
 
 
+def is_sound_model(path: Path) -> bool:
+    """Tell whether a file is there whose every byte is as it was written."""
+    try:
+        read_tensor_file(path, FORMAT)
+    except DamagedFileError:
+        return False
+    return True
+
+
 def refuse_foreign_suffix(path: Path) -> None:
     """Refuse the endings of files that can carry code.
 
@@ -130,6 +139,8 @@ def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentMode
         encoder = entry.restore_encoder(encoder_arrays, architecture)
     except KeyError as error:
         raise DamagedFileError(f"its encoder lacks the tensor {error}") from error
+    except ModelFileError as error:
+        raise DamagedFileError(str(error).rstrip(".")) from error
     if set(encoder.arrays()) != set(encoder_arrays):
         raise DamagedFileError(f"its encoder should hold {sorted(encoder.arrays())}; found {sorted(encoder_arrays)}")
     with torch.device("meta"):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from core.errors import ModelFileError
 from core.models.base import SentimentModel
 from core.models.model_file import LoadedModel, load_model_file
 from core.models.scoring import score_texts
@@ -21,12 +22,7 @@ SENTIMENTS = ("Negative", "Positive")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Verdicts on N texts.
-
-    Attributes:
-        logits: float32 (N).
-        probabilities: float64 (N), of positive, 0 to 1.
-    """
+    """Verdicts on N texts; ``logits`` is float32 (N)."""
 
     logits: NDArray[np.float32]
 
@@ -84,7 +80,10 @@ def predict_with(
     on_progress: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Return verdicts of a model and its encoder on N texts."""
-    return Predictions(score_texts(model, encoder.encode(as_text_array(texts)), on_progress))
+    logits = score_texts(model, encoder.encode(as_text_array(texts)), on_progress)
+    if not np.isfinite(logits).all():
+        raise ModelFileError("The model gives a score that is not a finite number. Use another copy of the file.")
+    return Predictions(logits)
 
 
 def load_model(reference: str | Path = "starter") -> tuple[SentimentModel, Encoder, torch.device]:

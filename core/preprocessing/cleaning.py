@@ -28,7 +28,12 @@ def as_text_array(texts: "Sequence[str] | pa.Array | pa.ChunkedArray") -> pa.Arr
         return texts.cast(pa.large_string()).combine_chunks()
     if isinstance(texts, pa.Array):
         return texts.cast(pa.large_string())
-    return pa.array(list(texts), pa.large_string())
+    if isinstance(texts, str):
+        raise TypeError("one text was given where a list of texts is expected: write [text]")
+    array = pa.array(list(texts), pa.large_string())
+    if array.null_count:
+        raise TypeError("None was given where a text is expected")
+    return array
 
 
 def split_words(texts: pa.Array, config: PreprocessingConfig) -> pa.Array:

@@ -32,7 +32,22 @@ class Encoder(Protocol):
         """Return all that ``from_arrays`` needs, as named arrays."""
 
 
-class WordEncoder:
+class VocabularyAccess:
+    """Lets an encoder be read like the script's ``vocab``: ``vocab["film"]``, ``"film" in vocab``, ``len(vocab)``."""
+
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.vocabulary
+
+    def __getitem__(self, word: str) -> int:
+        return self.vocabulary[word]
+
+
+class WordEncoder(VocabularyAccess):
     """One id a word, in reading order, the end cut off at ``max_length``."""
 
     def __init__(self, vocabulary: Vocabulary, config: PreprocessingConfig) -> None:

@@ -13,7 +13,7 @@ from core.config import NgramConfig, PreprocessingConfig
 from core.errors import ModelFileError
 from core.preprocessing.cleaning import map_slices, split_words
 from core.preprocessing.encoded import EncodedTexts, concatenate
-from core.preprocessing.encoders import Arrays
+from core.preprocessing.encoders import Arrays, VocabularyAccess
 from core.preprocessing.vocabulary import UNK, Vocabulary, count_vocabulary
 
 Hashes = NDArray[np.uint64]
@@ -23,7 +23,7 @@ GOLDEN, MIX_1, MIX_2 = (np.uint64(value) for value in (0x9E3779B97F4A7C15, 0xBF5
 ROW_BITS = 10  # enough for the rows of one slice
 
 
-class NgramEncoder:
+class NgramEncoder(VocabularyAccess):
     """The distinct n-grams of a text, as ids of the buckets that training found worth keeping.
 
     Args:
@@ -85,8 +85,8 @@ class NgramEncoder:
     def from_arrays(cls, arrays: Arrays, config: PreprocessingConfig, model: NgramConfig) -> Self:
         if arrays["active"].shape != (2**model.bucket_bits // 8,):
             raise ModelFileError(
-                f"The model's bucket map has {arrays['active'].size:,} bytes; {2**model.bucket_bits // 8:,} belong to "
-                f"2 to the power {model.bucket_bits} buckets. Use another copy of the file."
+                f"its bucket map has {arrays['active'].size:,} bytes; {2**model.bucket_bits // 8:,} belong to "
+                f"2 to the power {model.bucket_bits} buckets"
             )
         active = np.unpackbits(arrays["active"]).astype(np.bool_)
         return cls(Vocabulary.from_json(arrays["vocabulary"].tobytes()), active, config, model)

@@ -67,11 +67,11 @@ class Vocabulary:
             words = json.loads(data)
             json.dumps(words, ensure_ascii=False).encode()  # half a character cannot be looked up
         except (ValueError, RecursionError) as error:
-            raise ModelFileError(f"The model's vocabulary is not UTF-8 JSON ({error}). Use another copy.") from error
+            raise ModelFileError(f"its vocabulary is not UTF-8 JSON ({error})") from error
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ModelFileError("The model's vocabulary is not a list of words. Use another copy of the file.")
+            raise ModelFileError("its vocabulary is not a list of words")
         if len(set(words)) != len(words):
-            raise ModelFileError("The model's vocabulary holds a word twice. Use another copy of the file.")
+            raise ModelFileError("its vocabulary holds a word twice")
         return cls(words)
 
 

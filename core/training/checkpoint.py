@@ -109,6 +109,18 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names, key=lambda name: int(name[5:-12]), reverse=True)]
 
 
+def any_kept_model(folder: Path) -> bool:
+    """Tell whether a sound checkpoint says that a model had been kept before it."""
+    for path in list_checkpoints(folder):
+        try:
+            document = json.loads(read_tensor_file(path, FORMAT).document)
+        except DamagedFileError:
+            continue
+        if document["position"]["best_epoch"] is not None:
+            return True
+    return False
+
+
 def _random_states() -> dict[str, NDArray[np.uint8]]:
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():

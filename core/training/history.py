@@ -70,13 +70,13 @@ class History:
     steps: dict[str, NDArray[np.float64]]
     validations: dict[str, NDArray[np.float64]]
 
-    @property
-    def best(self) -> int | None:
-        """Return the place of the best validation: highest accuracy, then lowest loss, then first."""
-        accuracy, loss = self.validations["valid_accuracy"], self.validations["valid_loss"]
+    def best(self, best_by: str) -> int | None:
+        """Return the place of the best validation by "accuracy" or "loss"; the other breaks ties, then the first."""
+        accuracy, loss = -self.validations["valid_accuracy"], self.validations["valid_loss"]
         if not len(accuracy):
             return None
-        return int(np.lexsort((np.arange(len(loss)), loss, -accuracy))[0])
+        first, second = (loss, accuracy) if best_by == "loss" else (accuracy, loss)
+        return int(np.lexsort((np.arange(len(loss)), second, first))[0])
 
 
 def thin(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:

@@ -8,19 +8,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 
 from core import settings as app_settings
-from core.config import preset_config, with_data, with_settings
+from core.config import LABELS, preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
-from core.errors import ReviewscopeError, RunError
+from core.errors import DataError, ReviewscopeError, RunError
 from core.files import hold_lock
-from core.job_folder import RESUMABLE
+from core.models.model_file import is_sound_model
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
 from core.runs import Run, RunOrigin, RunResult, create_run
 from core.training.trainer import Outcome, Watcher, train_model
+
+LEAST_OF_A_LABEL = 8
 
 
 def train(
@@ -52,6 +55,8 @@ def train(
         ReviewscopeError: Settings, data or training failed; the run folder keeps what was reached.
     """
     config = with_settings(with_data(preset_config(preset), data, text_column, label_column), settings)
+    if config.data.source == "table":
+        load_columns(config.data)  # a table that cannot be read is refused before there is a run
     run = create_run(config, preset, name, with_test=with_test)
     return run, execute_run(run, watcher or Watcher(), time.monotonic() if started is None else started)
 
@@ -68,17 +73,15 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         ReviewscopeError: Another process trains it, the data is not the same any more, or the training failed.
     """
     state = run.state
-    if state.status == "finished" and (result := run.result):
+    if state.status == "finished" and (result := run.result) and is_sound_model(run.model_file):
         return result
     if state.status == "running":
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
-    if state.status not in RESUMABLE:
-        raise RunError(f"Run {run.run_id} is {state.status} and cannot be trained.")
     with run.locked(), _only_training(run, watcher):
         run.save_state("running")
         try:
             outcome, evaluation = _train(run, watcher)
-            result = summarise(outcome, evaluation, time.monotonic() - started)
+            result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
         except Exception as error:
             run.save_state("failed", str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}")
             raise
@@ -114,6 +117,7 @@ def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
     splits = load_columns(config.data)
     data_fingerprint = fingerprint(splits)
     _check_origin(run, data_fingerprint, splits, watcher)
+    _check_labels(splits["train"])
     outcome = train_model(run, config, splits["train"], data_fingerprint, watcher)
     if not (run.settings.with_test and outcome.finished):
         return outcome, None
@@ -121,6 +125,15 @@ def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
     watcher.on_phase("Scoring the test split", len(test))
     predictor = Predictor.load(run.model_file)
     return outcome, evaluate_split(predictor, test, data_fingerprint, "test", watcher.on_progress)
+
+
+def _check_labels(split: LabelledTexts) -> None:
+    for label, count in zip(LABELS, np.bincount(split.labels, minlength=2), strict=True):
+        if count < LEAST_OF_A_LABEL:
+            raise DataError(
+                f"The training split holds {count} {label} reviews; at least {LEAST_OF_A_LABEL} of each label are "
+                "needed. Add some."
+            )
 
 
 def _check_origin(run: Run, data_fingerprint: str, splits: Mapping[str, LabelledTexts], watcher: Watcher) -> None:

@@ -19,13 +19,19 @@ from core.errors import CheckpointError, ReviewscopeError
 from core.evaluation.metrics import binary_losses
 from core.models.base import SentimentModel
 from core.models.catalog import build_model, fit_encoder
-from core.models.model_file import Architecture, save_model
+from core.models.model_file import Architecture, is_sound_model, save_model
 from core.models.scoring import score_texts
 from core.preprocessing.batching import epoch_batches
 from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.encoders import Encoder
 from core.runs import HistoryWriter, Run
-from core.training.checkpoint import Position, list_checkpoints, load_checkpoint, save_checkpoint
+from core.training.checkpoint import (
+    Position,
+    any_kept_model,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -57,11 +63,13 @@ class Outcome:
         finished: False when it was asked to stop before the end.
         position: Where it is; holds the figures.
         parameters: Numbers that were learnt.
+        earlier_seconds: What other processes had spent in the loop before this one went on.
     """
 
     finished: bool
     position: Position
     parameters: int
+    earlier_seconds: float
 
 
 @dataclass
@@ -111,12 +119,13 @@ def train_model(run: Run, config: RunConfig, train_split: LabelledTexts, fingerp
     settings_hash = hash_settings(config, fingerprint)
     position = resume_position(run, learner, settings_hash, watcher) or Position()
 
+    earlier_seconds = position.seconds
     watcher.on_phase("Training", learner.total_steps)
     watcher.on_progress(position.step)
     with run.open_history(position.history_bytes) as history:
         keeper = Keeper(run, config, learner, history, settings_hash)
         finished = run_epochs(learner, position, train_set, valid_set, keeper, watcher)
-    return Outcome(finished, position, sum(learner.model.layer_parameters.values()))
+    return Outcome(finished, position, sum(learner.model.layer_parameters.values()), earlier_seconds)
 
 
 def run_epochs(
@@ -165,9 +174,10 @@ def training_step(
     norm = clip_grad_norm_(learner.model.parameters(), learner.config.clip_norm)
     figures = {"loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item()}
     if not all(math.isfinite(value) for value in figures.values()):
+        kept = "The best model before that is kept." if position.best_epoch else "There was no model yet to keep."
         raise ReviewscopeError(
-            f"The training diverged at step {position.step + 1}: the loss is not a number any more. The best model "
-            "before that is kept. Try a smaller learning rate."
+            f"The training diverged at step {position.step + 1}: the loss is not a number any more. {kept} Try a "
+            "smaller learning rate."
         )
     learner.optimizer.step()
     position.step += 1
@@ -185,8 +195,7 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
     position.loss_sum, position.correct, position.seen = 0.0, 0, 0
     if len(valid_set.encoded):
         loss, accuracy = score_validation(learner.model, valid_set)
-        best = (position.best_accuracy or 0.0, -(position.best_loss or math.inf))
-        is_better = position.best_epoch is None or (accuracy, -loss) > best
+        is_better = position.best_epoch is None or is_improvement(learner.config, position, loss, accuracy)
         position.stale_epochs = 0 if is_better else position.stale_epochs + 1
         if is_better:
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
@@ -206,6 +215,14 @@ def describe_epoch(position: Position) -> str:
     if position.best_accuracy is not None:
         line += f"; best validation accuracy {position.best_accuracy:.4f}, of epoch {position.best_epoch}"
     return line
+
+
+def is_improvement(config: TrainingConfig, position: Position, loss: float, accuracy: float) -> bool:
+    """Tell whether a validation beats the best so far, by the figure that the settings name; the other breaks ties."""
+    assert position.best_accuracy is not None and position.best_loss is not None
+    if config.best_by == "loss":
+        return (-loss, accuracy) > (-position.best_loss, position.best_accuracy)
+    return (accuracy, -loss) > (position.best_accuracy, -position.best_loss)
 
 
 @dataclass
@@ -285,6 +302,11 @@ def resume_position(run: Run, learner: Learner, settings_hash: str, watcher: Wat
         CheckpointError: There are checkpoints, but every one is damaged or belongs to other settings.
     """
     faults = []
+    if not is_sound_model(run.model_file) and any_kept_model(run.checkpoint_folder):
+        watcher.on_notice("The model that goes with the checkpoints is missing or damaged; the training begins anew.")
+        for path in list_checkpoints(run.checkpoint_folder):
+            path.unlink()
+        return None
     for path in list_checkpoints(run.checkpoint_folder):
         try:
             position = load_checkpoint(path, learner.model, learner.optimizer, settings_hash)

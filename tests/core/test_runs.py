@@ -111,7 +111,15 @@ def test_settings_of_another_version_are_refused() -> None:
 
 
 def test_an_origin_comes_back() -> None:
-    origin = RunOrigin(data_fingerprint="f" * 64, libraries={"torch": "2.13"}, device="cpu", threads=2)
+    origin = RunOrigin(
+        data_fingerprint="f" * 64,
+        libraries={"torch": "2.13"},
+        device="cpu",
+        threads=2,
+        n_train=90,
+        n_valid=10,
+        n_test=50,
+    )
     run = create_run(CONFIG, "fast")
     run.save_origin(origin)
     assert run.origin == origin

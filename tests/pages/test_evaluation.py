@@ -280,7 +280,7 @@ def test_one_label_or_one_review_gives_dashes_with_reasons(monkeypatch: pytest.M
     texts = pa.array([f"a wonderful, tender film {row}" for row in range(len(labels))], pa.large_string())
     rows = LabelledTexts(texts, np.array(labels))
     monkeypatch.setattr("dashboard.cache.load_columns", lambda config: {"train": rows, "test": rows})
-    monkeypatch.setattr("dashboard.cache._load_data", lambda data: ({"train": rows, "test": rows}, "f" * 64))
+    monkeypatch.setattr("dashboard.cache._load_data", lambda *key: ({"train": rows, "test": rows}, "f" * 64))
     evaluate_split(Predictor.load("starter"), rows, "f" * 64, "test")
     app = open_page(evaluation_show="all")
     auc = next(metric for metric in app.metric if metric.label == "ROC AUC")

@@ -83,7 +83,7 @@ def test_a_finished_run_shows_train_validation_and_test_side_by_side() -> None:
     app = open_page("training", run=run.run_id)
     assert not app.exception
     assert [metric.label for metric in app.metric] == [
-        "Best validation accuracy", "Validation loss, then", "Train accuracy", "Test accuracy", "Train over test",
+        "Validation accuracy, kept", "Validation loss, kept", "Train accuracy", "Test accuracy", "Train over test",
     ]  # fmt: skip
     assert len(app.get("vega_lite_chart")) == 2
     app.button(key="use").click().run()

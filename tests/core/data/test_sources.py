@@ -97,11 +97,23 @@ def test_a_fifth_of_a_table_is_held_out_alike_for_every_seed(tmp_path: Path) -> 
     assert not set(first["test"].texts.to_pylist()) & set(first["train"].texts.to_pylist())
 
 
-def test_a_table_with_too_few_of_a_label_or_no_label_column_is_refused(tmp_path: Path) -> None:
+def test_stars_are_told_from_labels_with_the_way_to_map_them(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("text,label\n" + "x,1\n" * 30)
-    with pytest.raises(DataError, match="0 reviews with label 0"):
-        load_columns(DataConfig(source="table", path=str(path)))
+    path.write_text("text,label\n" + "".join(f"x,{star}\n" for star in (1, 2, 3, 4, 5)))
+    with pytest.raises(DataError, match="look like stars: write negative for 1 and 2"):
+        read_labelled_table(path, None, None)
+
+
+def test_a_foreign_table_can_be_scored_whole_and_in_its_order(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\n" + "".join(f"review {row},{row % 2}\n" for row in range(30)))
+    config = RunConfig(data=DataConfig(source="table", path=str(path)))
+    rows = choose_split(load_columns(config.data), "all", config)
+    assert rows.texts.to_pylist() == [f"review {row}" for row in range(30)]
+
+
+def test_a_table_without_a_label_column_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
     path.write_text("text,stars\nx,1\n")
     with pytest.raises(DataError, match="--label-column"):
         read_labelled_table(path, None, None)

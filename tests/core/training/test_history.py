@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_history_that_is_not_there_yet_is_empty(path: Path) -> None:
     history = HistoryReader(path).refresh()
-    assert len(history.steps["step"]) == 0 and history.best is None
+    assert len(history.steps["step"]) == 0 and history.best("accuracy") is None
 
 
 def test_only_whole_new_lines_are_read(path: Path) -> None:
@@ -57,8 +57,16 @@ def test_what_a_resume_says_again_stands_once(path: Path) -> None:
 
 
 def test_the_best_is_the_most_accurate_then_the_surest_then_the_first(path: Path) -> None:
-    append(path, valid_line(10, 0.8, 0.5), valid_line(20, 0.9, 0.5), valid_line(30, 0.9, 0.4), valid_line(40, 0.9, 0.4))
-    assert HistoryReader(path).refresh().best == 2
+    append(
+        path,
+        valid_line(10, 0.8, 0.5),
+        valid_line(20, 0.9, 0.5),
+        valid_line(30, 0.9, 0.4),
+        valid_line(40, 0.9, 0.4),
+        valid_line(50, 0.7, 0.3),
+    )
+    history = HistoryReader(path).refresh()
+    assert history.best("accuracy") == 2 and history.best("loss") == 4
 
 
 def test_thinning_keeps_a_spike_of_one_step_in_a_hundred_thousand() -> None:
