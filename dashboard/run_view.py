@@ -89,21 +89,13 @@ def _draw_title(run: Run, job: JobState, config: RunConfig) -> None:
 
 def _draw_stop(run: Run) -> None:
     """Draw the button that stops, which asks once more in its own place."""
-    key = f"stopping-{run.run_id}"
     if run.is_stop_requested:
         draw_caption("Finishing this step, then saving.")
-    elif not state.recall(key):
-        if st.button("Stop, keep best", key="stop"):
-            state.remember(key, True)
-            st.rerun(scope="fragment")
-    else:
-        draw_caption("Stop now? The best model so far is kept.")
+        return
+    with st.popover("Stop, keep best", width="content"):
+        draw_facts("Stop now? The best model so far is kept, and the run can go on later.")
         if st.button("Stop", key="stop-now"):
             stop(run)
-            state.forget(key)
-            st.rerun(scope="fragment")
-        if st.button("Go on", key="stop-not"):
-            state.forget(key)
             st.rerun(scope="fragment")
 
 

@@ -66,6 +66,8 @@ def test_a_run_grows_survives_a_reload_and_a_killed_server_and_is_stopped(server
     page.reload()
     before = expect_growth(page, before)
 
+    expect(page.locator("[data-testid=stVegaLiteChart] svg").nth(1)).to_be_visible()
+
     server.kill()
     steps_then = len(run.read_history())
     server.start()
