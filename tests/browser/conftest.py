@@ -62,6 +62,7 @@ class Server:
             "STREAMLIT_SERVER_PORT": str(self.port),
             "STREAMLIT_SERVER_HEADLESS": "true",
             settings.WARM_VARIABLE: "30",
+            "OMP_NUM_THREADS": "1",
         }
         environment.pop(settings.DATA_VARIABLE, None)
         with self.log.open("ab") as output:

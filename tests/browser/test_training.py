@@ -45,7 +45,11 @@ def queue_long_run(server: Server, name: str) -> Run:
         "--name",
         name,
     ]
-    environment = os.environ | {settings.HOME_VARIABLE: str(server.home), settings.WARM_VARIABLE: "30"}
+    environment = os.environ | {
+        settings.HOME_VARIABLE: str(server.home),
+        settings.WARM_VARIABLE: "30",
+        "OMP_NUM_THREADS": "1",
+    }
     subprocess.run([*command, *LONG], cwd=ROOT, env=environment, check=True, capture_output=True)
     return Run(server.home / "runs" / name)
 
