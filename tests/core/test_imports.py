@@ -73,3 +73,15 @@ def test_public_names_load_on_first_use_and_a_wrong_one_is_refused() -> None:
     assert core.Predictor.__name__ == "Predictor"
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         _ = core.nothing_of_the_kind
+
+
+SCREEN = sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "dashboard").glob("*.py")])
+
+
+@pytest.mark.parametrize("path", SCREEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_screen_computes_nothing_and_renders_no_stranger_s_markup(path: Path) -> None:
+    tops = {module.partition(".")[0] for module in imported_modules(path)}
+    allowed = {"torch"} if path.name == "server.py" else set()
+    assert not (tops & {"torch", "datasets", "sklearn"}) - allowed
+    assert "pages" not in tops
+    assert "unsafe_allow_html" not in path.read_text() and "unsafe_allow_javascript" not in path.read_text()
