@@ -9,7 +9,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 .PHONY: help setup run test e2e test-slow check bench starter gpu-classic format clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(RUN_READY) ## Make .venv with what the product needs; nothing happens when nothing changed
 

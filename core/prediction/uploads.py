@@ -207,9 +207,9 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
         shown = name[:LONGEST_NAME].encode("utf-8", "replace").decode()
         about = UploadAbout(name=shown, size=size, sha256=digest.hexdigest(), created=time.time())
         write_json(upload.path / "about.json", about.model_dump())
-    except BaseException:
-        shutil.rmtree(upload.path, ignore_errors=True)
-        raise
+    finally:
+        if not upload.is_sound:
+            shutil.rmtree(upload.path, ignore_errors=True)
     return upload
 
 
