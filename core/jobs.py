@@ -129,7 +129,7 @@ def stop(job: JobFolder) -> None:
         for each in list_waiting(slot):
             if each.job.path == job.path:
                 each.entry.unlink(missing_ok=True)
-                job.save_state("stopped", "It was taken out of the queue before it began.")
+                job.save_state("stopped", "It was taken out of the queue before its turn came.")
 
 
 def queue_evaluation(reference: str, config: RunConfig, split: str) -> JobFolder:

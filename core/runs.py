@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -193,6 +194,8 @@ def create_run(config: RunConfig, preset: str, name: str | None = None, *, with_
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReviewscopeError(f"Could not make the folder {folder}: {error.strerror or error}.") from error
+    # Control and direction characters of a name would turn the words around it.
+    name = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C") if name else name
     stem = re.sub(r"[^a-z0-9]+", "-", (name or preset).lower()).strip("-")[:40] or "run"
     run = _claim_folder(folder, stem, numbered=name is None)
     write_json(

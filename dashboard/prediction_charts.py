@@ -73,7 +73,7 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     names = [group_name(row["group"], row["pooled"]) for row in rows]
     places = list(range(len(frame)))[::-1]
     colours = [tokens.quiet if pooled else tokens.positive for pooled in frame["pooled"]]
-    hover = [f"{escape(name)}<br>{_share_words(row)}" for name, row in zip(names, rows, strict=True)]
+    hover = [f"{escape(name, quote=False)}<br>{_share_words(row)}" for name, row in zip(names, rows, strict=True)]
     figure = go.Figure()
     figure.add_bar(
         x=frame["high"] - frame["low"], base=frame["low"], y=places, orientation="h", width=0.28,
@@ -95,7 +95,7 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
     figure.update_layout(margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False)
     figure.update_yaxes(
-        tickvals=places, ticktext=[escape(_cut(name)) for name in names], tickfont={"color": tokens.text, "size": 13},
+        tickvals=places, ticktext=[escape(_cut(name), quote=False) for name in names], tickfont={"color": tokens.text, "size": 13},
         showgrid=False, range=[-0.7, len(frame) - 0.3], fixedrange=True,
     )  # fmt: skip
     low, high = min(frame["low"].min(), whole), max(frame["high"].max(), whole)

@@ -151,7 +151,8 @@ def _enqueue(run: Run) -> None:
 
 def _draw_result(run: Run, config: RunConfig, result: RunResult) -> None:
     valid = f" {percent(result.valid_accuracy)} on validation." if result.valid_accuracy is not None else ""
-    kept = f" Epoch {result.best_epoch} of {result.epochs} was the best and is kept." if result.best_epoch else ""
+    best = f"was the best by validation {config.training.best_by} and is kept."
+    kept = f" Epoch {result.best_epoch} of {result.epochs} {best}" if result.best_epoch else ""
     line = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     with line.container(width="content"):
         draw_facts(f"Done in {duration(result.total_seconds)}.{valid}{kept}")

@@ -44,7 +44,7 @@ from dashboard.components import (
 )
 from dashboard.evaluation_choices import DataChoice, ModelChoice, chart_key
 from dashboard.review_list import ROW_HEIGHT, ROWS_A_PAGE, View, draw_reviews
-from dashboard.state import forget, recall, remember, to_url
+from dashboard.state import forget, from_url, recall, remember, to_url
 from dashboard.tokens import current_tokens
 
 TRAINING_PAGE = Path(__file__).parent / "training.py"
@@ -100,6 +100,9 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
             draw_head(
                 f"Where {model.spoken} is right and wrong", "Click a cell or a bar to read the reviews behind it."
             )
+            asked = from_url("model")
+            if asked not in (None, model.reference):
+                draw_caption(f"There is no model {str(asked)[:60]!r} here any more; this is {model.spoken}.")
         with st.container(horizontal=True, width="content"):
             remember("evaluation_model", model.reference)
             st.selectbox(

@@ -333,3 +333,7 @@ def test_the_starter_is_found_or_the_sentence_says_how_to_get_it(
         find_model("starter")
     starter.touch()
     assert find_model("starter") == starter
+
+
+def test_characters_that_turn_the_text_around_them_do_not_enter_a_name() -> None:
+    assert create_run(CONFIG, "fast", "a\u202eb\u2066c\x07d").about.name == "abcd"
