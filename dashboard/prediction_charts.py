@@ -95,7 +95,8 @@ def plot_share_by_group(frame: pd.DataFrame, whole: float, tokens: Tokens) -> go
     dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
     figure.update_layout(margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False)
     figure.update_yaxes(
-        tickvals=places, ticktext=[escape(_cut(name), quote=False) for name in names], tickfont={"color": tokens.text, "size": 13},
+        tickvals=places, ticktext=[escape(_cut(each), quote=False) for each in names],
+        tickfont={"color": tokens.text, "size": 13},
         showgrid=False, range=[-0.7, len(frame) - 0.3], fixedrange=True,
     )  # fmt: skip
     low, high = min(frame["low"].min(), whole), max(frame["high"].max(), whole)
