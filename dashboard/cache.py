@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.config import DataConfig, RunConfig
 from core.data.labelled import LabelledTexts, fingerprint
-from core.data.sources import choose_split, load_columns
+from core.data.sources import choose_split, load_columns, read_labelled_table
 from core.evaluation.curves import ConfidenceBins, Curve, count_by_confidence, precision_recall_curve, roc_curve
 from core.evaluation.selection import Results, Selection
 from core.files import read_json
@@ -58,6 +58,21 @@ def _data_key(config: RunConfig) -> tuple[str, int]:
 def _load_data(data: str, changed: int) -> tuple[dict[str, LabelledTexts], str]:
     splits = load_columns(DataConfig.model_validate_json(data))
     return splits, fingerprint(splits)
+
+
+def count_labels(path: Path, text_column: str, label_column: str) -> tuple[int, int]:
+    """Return how many negative and positive reviews a labelled table holds.
+
+    Raises:
+        ReviewscopeError: A row cannot be trained on.
+    """
+    return _count_labels(str(path), path.stat().st_mtime_ns, text_column, label_column)
+
+
+@st.cache_data(max_entries=20, show_spinner="Reading the labels")
+def _count_labels(path: str, changed: int, text_column: str, label_column: str) -> tuple[int, int]:
+    labels = read_labelled_table(Path(path), text_column, label_column).labels
+    return int((labels == 0).sum()), int((labels == 1).sum())
 
 
 def load_history(run: Run) -> History:

@@ -12,7 +12,7 @@ from core.errors import ReviewscopeError
 from core.jobs import enqueue, list_waiting, start_worker
 from core.prediction.uploads import find_upload, save_upload
 from core.runs import Run, create_run, find_run, list_runs
-from dashboard import state
+from dashboard import cache, state
 from dashboard.components import (
     DASH,
     ago,
@@ -68,8 +68,9 @@ def draw_choice() -> None:
 def draw_data_choice() -> dict[str, str | None] | None:
     """Draw the choice of data; return the arguments of ``with_data``, or None while a table is missing."""
     draw_section("1 · Data")
+    default = "table" if state.from_url("table") else "demo"
     source = st.segmented_control(
-        "Data set", ["imdb", "demo", "table"], default="demo", required=True, key="data-source",
+        "Data set", ["imdb", "demo", "table"], default=default, required=True, key="data-source",
         format_func=DATA_NAMES.__getitem__, label_visibility="collapsed",
     )  # fmt: skip
     if source == "table":
@@ -92,10 +93,10 @@ def draw_table_choice() -> dict[str, str | None] | None:
     generation = state.recall("table-generation", 0)
     file = st.file_uploader("Labelled table", type="csv", key=f"table-{generation}", label_visibility="collapsed")
     if file is not None:
-        state.remember("table-upload", save_upload(file, file.name).upload_id)
+        state.to_url(table=save_upload(file, file.name).upload_id)
         state.remember("table-generation", generation + 1)
         st.rerun()
-    upload = find_upload(state.recall("table-upload", ""))
+    upload = find_upload(state.from_url("table") or "")
     if upload is None:
         return None
     from core.data.tables import sniff_table
@@ -113,6 +114,13 @@ def draw_table_choice() -> dict[str, str | None] | None:
         "Column of labels, by its place", place, index=min(1, len(columns) - 1),
         format_func=lambda number: column_word(columns, number),
     )  # fmt: skip
+    try:
+        negative, positive = cache.count_labels(upload.table, columns[text], columns[label])
+    except ReviewscopeError as error:
+        with failed_box("labels", str(error), "Nothing was trained."):
+            draw_caption("Choose another column of labels, or correct the file and upload it again.")
+        return None
+    draw_caption(f"{negative:,} negative and {positive:,} positive reviews.")
     return {"data": str(upload.table), "text_column": columns[text], "label_column": columns[label]}
 
 

@@ -1,5 +1,6 @@
 """The training and home pages without a browser."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core import jobs
 from core.config import preset_config, with_data, with_settings
 from core.jobs import list_waiting, run_job
+from core.prediction.uploads import save_upload
 from core.runs import Run, create_run, list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +107,17 @@ def test_an_interrupted_run_offers_to_resume() -> None:
     run.save_state("running")
     app = open_page("training", run=run.run_id)
     assert "ended without saying why" in html_of(app) and app.button(key="resume").label == "Resume"
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [("01", "50 negative and 50 positive"), ("0x", "50 rows cannot be trained on")]
+)
+def test_a_labelled_table_is_checked_before_the_start(labels: str, words: str) -> None:
+    table = "text,label\n" + "".join(f"review {row},{labels[row % 2]}\n" for row in range(100))
+    upload = save_upload(io.BytesIO(table.encode()), "mine.csv")
+    app = open_page("training", table=upload.upload_id)
+    assert not app.exception and words in html_of(app)
+    assert app.button(key="start").disabled == ("x" in labels)
 
 
 def test_a_hostile_run_name_is_text_and_nothing_else() -> None:
