@@ -1,7 +1,6 @@
 """Atomic writes, checksums and locks: the only fsync in the house."""
 
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
@@ -105,12 +104,6 @@ def sync_file(path: Path) -> None:
     """Force what was appended to a file onto the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Writes are whole or absent, and a lock ends with the process that holds it."""
 
 import errno
-import hashlib
 import os
 import signal
 import stat
@@ -21,7 +20,6 @@ from core.files import (
     hold_lock,
     is_locked,
     read_json,
-    sha256_file,
     sync_file,
     write_bytes,
     write_json,
@@ -198,13 +196,6 @@ def test_a_json_file_that_cannot_be_read_gives_a_sentence(tmp_path: Path, conten
         (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(ReviewscopeError, match=phrase):
         read_json(tmp_path / "a.json")
-
-
-@pytest.mark.parametrize("size", [0, 1, 3_000_000])
-def test_the_checksum_of_a_file_is_that_of_its_bytes(tmp_path: Path, size: int) -> None:
-    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    (tmp_path / "a").write_bytes(content)
-    assert sha256_file(tmp_path / "a") == hashlib.sha256(content).hexdigest()
 
 
 def test_what_was_appended_is_forced_onto_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
