@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import ConfigError
 
 LABELS = ("negative", "positive")
+Meaning = Literal["negative", "positive", "left out"]
 
 
 class Section(BaseModel):
@@ -36,6 +37,11 @@ class DataConfig(Settings):
     path: str | None = Field(None, title="Table", description="The labelled table's file, for the source 'table'.")
     text_column: str | None = Field(None, title="Text column", description="Guessed when empty.")
     label_column: str | None = Field(None, title="Label column", description="Guessed when empty.")
+    label_map: dict[str, Meaning] | None = Field(
+        None, title="Labels",
+        description="How each value of the label column is read, whatever its case; rows left out are dropped before "
+        "the test split is cut. Empty: the usual spellings of negative and positive.",
+    )  # fmt: skip
     validation_fraction: float = Field(
         0.1, ge=0.0, le=0.5, title="Validation share",
         description="Share of the training split held back, stratified by label. 0 holds nothing back and keeps the "
@@ -123,6 +129,16 @@ class TrainingConfig(Settings):
         description="Which validation figure says that an epoch's weights are the best. Loss is the finer measure "
         "where validation is small.",
     )  # fmt: skip
+    max_steps: int | None = Field(
+        None, ge=1, title="Most steps",
+        description="End after this many steps though epochs are left; a linear schedule ends there too. A time budget "
+        "is written down as this.",
+    )  # fmt: skip
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", title="Precision",
+        description="bf16: matrix products in 16 bits, on a CPU or GPU that has the instructions. Faster there; the "
+        "weights themselves stay in 32 bits.",
+    )  # fmt: skip
     patience: int | None = Field(
         None, ge=1, title="Early stopping",
         description="Stop after this many epochs in a row that were no better on validation. Empty: never.",
@@ -190,21 +206,28 @@ def preset_config(name: str) -> RunConfig:
 
 
 def with_data(
-    config: RunConfig, data: str, text_column: str | None = None, label_column: str | None = None
+    config: RunConfig,
+    data: str,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    label_map: Mapping[str, Meaning] | None = None,
 ) -> RunConfig:
-    """Return a config that reads "imdb", "demo", or the labelled table at a path.
+    """Return a config that reads "imdb", "demo", or the labelled table at a path, its labels read by ``label_map``.
 
     Raises:
-        ConfigError: A column is named for a data set that is not a table.
+        ConfigError: A column or a label map is given for a data set that is not a table.
     """
     if data not in ("imdb", "demo"):
         source: dict[str, str | None] = {"source": "table", "path": os.path.abspath(data)}
     elif text_column or label_column:
         raise ConfigError(f"--text-column and --label-column belong to a table; {data} has its own columns.")
+    elif label_map is not None:
+        raise ConfigError(f"--labels belongs to a table; {data} has its own labels.")
     else:
         source = {"source": data, "path": None}
     columns = {"text_column": text_column, "label_column": label_column}
-    return config.model_copy(update={"data": config.data.model_copy(update={**source, **columns})})
+    labels = {"label_map": None if label_map is None else dict(label_map)}
+    return config.model_copy(update={"data": config.data.model_copy(update={**source, **columns, **labels})})
 
 
 def with_settings(config: RunConfig, assignments: Iterable[str]) -> RunConfig:

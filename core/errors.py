@@ -34,3 +34,7 @@ class JobError(ReviewscopeError):
 
 class RunError(ReviewscopeError):
     """A run that does not exist, is busy, or is not in the state that is asked for."""
+
+
+class DivergedError(RunError):
+    """The loss of a training exploded or stopped being a number."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -14,7 +15,7 @@ from core.config import Section, describe_faults
 from core.errors import ReviewscopeError
 from core.files import hold_lock, is_locked, read_json, replace_json, write_json
 
-Status = Literal["queued", "running", "finished", "stopped", "failed", "interrupted"]
+Status = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 REPORT_SECONDS = 0.2
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -48,11 +49,23 @@ class JobProgress(Section):
 
 
 def read_document(path: Path, kind: type[Document]) -> Document:
-    """Read a JSON file as the pydantic model that it was written from.
+    """Read a JSON file as the pydantic model (a frozen one) that it was written from.
+
+    A file is replaced, never changed in place, so that what was read once stays known by its inode and time.
 
     Raises:
         ReviewscopeError: The file is missing, no JSON, or something else.
     """
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise ReviewscopeError(f"Could not read {path}: {error.strerror or error}.") from error
+    found: Document = _read_document(path, kind, seen.st_ino, seen.st_mtime_ns, seen.st_size)  # type: ignore[assignment]
+    return found
+
+
+@lru_cache(maxsize=10_000)
+def _read_document(path: Path, kind: type[BaseModel], inode: int, changed: int, size: int) -> BaseModel:
     try:
         return kind.model_validate_json(json.dumps(read_json(path)))
     except ValidationError as error:
@@ -119,14 +132,24 @@ class JobFolder:
         """Ask the running job to stop and keep what it has."""
         (self.path / "stop").touch()
 
-    def withdraw_stop(self) -> None:
-        """Forget an earlier request to stop."""
-        (self.path / "stop").unlink(missing_ok=True)
+    def request_pause(self) -> None:
+        """Ask the running job to stop for now, so that it goes on later from the same place."""
+        (self.path / "pause").touch()
+
+    def withdraw_requests(self) -> None:
+        """Forget earlier requests to stop or pause."""
+        for name in ("stop", "pause"):
+            (self.path / name).unlink(missing_ok=True)
 
     @property
     def is_stop_requested(self) -> bool:
         """Tell whether somebody asked the job to stop."""
         return (self.path / "stop").exists()
+
+    @property
+    def is_pause_requested(self) -> bool:
+        """Tell whether somebody asked the job to pause; a request to stop outweighs it."""
+        return (self.path / "pause").exists() and not self.is_stop_requested
 
     def read_log(self, lines: int) -> list[str]:
         """Return the last lines of the job's output."""
@@ -173,7 +196,7 @@ class JobReporter:
         if time.monotonic() - self.stop_looked_for < REPORT_SECONDS:
             return False
         self.stop_looked_for = time.monotonic()
-        return self.job.is_stop_requested
+        return self.job.is_stop_requested or self.job.is_pause_requested
 
     def _write(self) -> None:
         self.written = time.monotonic()

@@ -7,21 +7,23 @@ once. Nothing here is a clock, a process id or a database: locks are released by
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core import settings
 from core.config import RunConfig
 from core.errors import JobError, ReviewscopeError
 from core.files import hold_lock, is_locked, read_json, write_json
 from core.job_folder import JobFolder, JobReporter
-from core.runs import find_model
+from core.runs import Run, create_run, find_model
 
 MOST_WAITING = 10
 POLL_SECONDS = 0.05
@@ -39,7 +41,6 @@ class Kind:
 
 
 def _train(folder: Path, reporter: JobReporter) -> None:
-    from core.runs import Run
     from core.training.job import execute_run
     from core.training.trainer import Watcher
 
@@ -61,13 +62,27 @@ def _bulk(folder: Path, reporter: JobReporter) -> None:
     execute_bulk(BulkJob(folder), reporter)
 
 
-# By the name of the folder of the workspace that holds the jobs.
+def _forecast(folder: Path, reporter: JobReporter) -> None:
+    from core.training.forecast import ForecastJob, execute_forecast
+
+    execute_forecast(ForecastJob(folder), reporter)
+
+
+def _profile(folder: Path, reporter: JobReporter) -> None:
+    from core.profiling import ProfileJob, execute_profile
+
+    execute_profile(ProfileJob(folder), reporter)
+
+
+# By the folder of the workspace that holds the jobs. The slot quick is for what takes 30 s at most.
 KINDS: Mapping[str, Kind] = {
     "runs": Kind("train", _train),
     "evaluations": Kind("score", _evaluate),
     "uploads": Kind("score", _bulk),
+    "cache/forecasts": Kind("quick", _forecast),
+    "cache/profiles": Kind("quick", _profile),
 }
-SLOTS = ("train", "score")
+SLOTS = ("train", "score", "quick")
 
 
 @dataclass(frozen=True)
@@ -84,11 +99,10 @@ def kind_of(folder: Path) -> Kind:
     Raises:
         JobError: It lies nowhere that jobs lie.
     """
-    try:
-        place = folder.resolve().relative_to(settings.home()).parts[0]
-        return KINDS[place]
-    except (ValueError, IndexError, KeyError) as error:
-        raise JobError(f"{folder} is not a job of the workspace {settings.home()}.") from error
+    for place, kind in KINDS.items():
+        if (settings.home() / place).resolve() in folder.resolve().parents:
+            return kind
+    raise JobError(f"{folder} is not a job of the workspace {settings.home()}.")
 
 
 def enqueue(job: JobFolder) -> None:
@@ -99,15 +113,61 @@ def enqueue(job: JobFolder) -> None:
     """
     slot = kind_of(job.path).slot
     with _gate(slot):
-        waiting = list_waiting(slot)
-        if any(each.job.path == job.path for each in waiting):
+        if any(each.job.path == job.path for each in list_waiting(slot)):
             return
-        if len(waiting) >= MOST_WAITING:
-            raise JobError(f"{MOST_WAITING} jobs wait already. Let one finish, or remove one, then try again.")
-        job.withdraw_stop()
+        check_room(slot)
+        job.withdraw_requests()
         job.save_state("queued")
         write_json(_queue_folder(slot) / f"{time.time_ns():020}.json", {"folder": str(job.path)})
     start_worker(slot)
+
+
+def submit_run(config: RunConfig, preset: str, name: str | None = None, **options: Any) -> Run:
+    """Make a run and queue it; a refused one leaves no folder behind. ``options`` are those of ``create_run``.
+
+    Raises:
+        JobError: Ten jobs wait already.
+    """
+    check_room("train")
+    run = create_run(config, preset, name, **options)
+    try:
+        enqueue(run)
+    except ReviewscopeError:
+        shutil.rmtree(run.path)
+        raise
+    return run
+
+
+def submit_runs(configs: Sequence[RunConfig], preset: str, name: str, **options: Any) -> list[Run]:
+    """Make several runs of one group and queue them all, or none.
+
+    Raises:
+        JobError: They do not all fit into the queue.
+    """
+    room = room_left("train")
+    if len(configs) > room:
+        raise JobError(f"{len(configs)} runs were asked for and the queue has room for {room}. Ask for fewer.")
+    group = f"{name}-{time.time_ns():x}"
+    return [
+        submit_run(config, preset, f"{name} {number}", group=group, **options)
+        for number, config in enumerate(configs, 1)
+    ]
+
+
+def room_left(slot: str) -> int:
+    """Return how many more jobs a slot takes: ten wait, and one more that runs or is about to."""
+    most = MOST_WAITING if _taken(slot).exists() else MOST_WAITING + 1
+    return max(most - len(list_waiting(slot)), 0)
+
+
+def check_room(slot: str) -> None:
+    """Refuse when a slot's queue is full.
+
+    Raises:
+        JobError: Ten jobs wait already.
+    """
+    if not room_left(slot):
+        raise JobError(f"{MOST_WAITING} jobs wait already. Let one finish, or remove one, then try again.")
 
 
 def list_waiting(slot: str) -> list[Waiting]:
@@ -130,6 +190,22 @@ def stop(job: JobFolder) -> None:
             if each.job.path == job.path:
                 each.entry.unlink(missing_ok=True)
                 job.save_state("stopped", "It was taken out of the queue before its turn came.")
+
+
+def move(job: JobFolder, places: int) -> None:
+    """Move a waiting job in its queue: -1 is one place nearer to its turn. What has begun stays where it is."""
+    slot = kind_of(job.path).slot
+    with _gate(slot):
+        waiting = list_waiting(slot)
+        here = next((place for place, each in enumerate(waiting) if each.job.path == job.path), None)
+        if here is None:
+            return
+        others = [int(each.entry.stem) for place, each in enumerate(waiting) if place != here]
+        there = min(max(here + places, 0), len(others))
+        before = others[there - 1] if there else 0
+        after = others[there] if there < len(others) else time.time_ns()
+        # One rename to a number between its neighbours: whatever dies here, no entry is lost or stands twice.
+        waiting[here].entry.rename(waiting[here].entry.with_name(f"{(before + after) // 2:020}.json"))
 
 
 def queue_evaluation(reference: str, config: RunConfig, split: str) -> JobFolder:
@@ -204,30 +280,42 @@ def run_job(folder: Path) -> None:
 
 
 def _serve(slot: str, warm_seconds: float) -> None:
-    taken = _queue_folder(slot) / "taken"
-    _put_back(taken)
+    _put_back(_taken(slot))
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < warm_seconds:
-        waiting = list_waiting(slot)
-        if not waiting:
+        job = _take_next(slot)
+        if job is None:
             time.sleep(POLL_SECONDS)
             continue
-        try:
-            waiting[0].entry.rename(taken)
-        except FileNotFoundError:
-            continue  # stopped between the two looks
-        run_job(waiting[0].job.path)
-        taken.unlink(missing_ok=True)
+        if job.exists:  # the cache, where quick jobs lie, may be deleted at any time
+            run_job(job.path)
+        _taken(slot).unlink(missing_ok=True)
         idle_since = time.monotonic()
+
+
+def _take_next(slot: str) -> JobFolder | None:
+    if not any(_queue_folder(slot).glob("*.json")):
+        return None  # without the gate, which many may be waiting for
+    with _gate(slot):
+        waiting = list_waiting(slot)
+        if waiting:
+            waiting[0].entry.rename(_taken(slot))
+        return waiting[0].job if waiting else None
 
 
 def _put_back(taken: Path) -> None:
     """Queue again, as the first, what a worker took and died with before it began; a job that had begun is not."""
     if taken.exists():
-        if JobFolder(Path(read_json(taken)["folder"])).state.status == "queued":
+        job = JobFolder(Path(read_json(taken)["folder"]))
+        if job.exists and job.state.status == "queued":
             taken.rename(taken.with_name(f"{0:020}.json"))
         else:
             taken.unlink()
+
+
+def _taken(slot: str) -> Path:
+    """Return the entry of the job that a slot's worker runs."""
+    return _queue_folder(slot) / "taken"
 
 
 @contextmanager

@@ -1,16 +1,18 @@
 """The run folder, and the models folder beside it: the only code that knows their file names."""
 
+import errno
 import json
 import os
 import re
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
@@ -43,12 +45,25 @@ class RunResult(Section):
     test_loss: float | None = None
 
 
+class Extension(Section):
+    """Epochs that were added to a run that had ended."""
+
+    after_step: int = Field(description="Updates done when they were added.")
+    after_epoch: int = Field(description="Epochs done when they were added.")
+    epochs: int = Field(ge=1)
+
+
 class RunAbout(Section):
     """What people may change about a run."""
 
     name: str
     preset: str
     created: float = Field(description="Seconds since 1970.")
+    note: str = ""
+    star: bool = False
+    tags: tuple[str, ...] = ()
+    group: str | None = Field(None, description="Names the runs that were queued together: seeds, or a grid.")
+    extensions: tuple["Extension", ...] = ()
 
 
 class RunSettings(Section):
@@ -57,6 +72,8 @@ class RunSettings(Section):
     format_version: int = FORMAT_VERSION
     config: RunConfig
     with_test: bool = Field(description="Score the test split once when training has finished.")
+    with_tensorboard: bool = Field(False, description="Mirror the history into TensorBoard's event files.")
+    parent: str | None = Field(None, description="The run whose settings these were made from.")
 
 
 class RunOrigin(Section):
@@ -137,6 +154,35 @@ class Run(JobFolder):
             return False
         return True
 
+    def save_about(self, about: RunAbout) -> None:
+        """Write the name and what else people may change."""
+        write_json(self.path / "about.json", about.model_dump())
+
+    @property
+    def baseline_file(self) -> Path:
+        """Return where the line to beat is noted."""
+        return self.path / "baseline.json"
+
+    @property
+    def forecast_file(self) -> Path:
+        """Return where the forecast that was made before the start is noted."""
+        return self.path / "forecast.json"
+
+    @property
+    def verdicts_file(self) -> Path:
+        """Return where the logits of the last two validations are."""
+        return self.path / "validation.safetensors"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """Return where event files are mirrored when they were asked for."""
+        return self.path / "tensorboard"
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that the folder takes."""
+        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+
     def save_origin(self, origin: RunOrigin) -> None:
         """Write what the first start found."""
         write_json(self.path / "origin.json", origin.model_dump())
@@ -149,7 +195,8 @@ class Run(JobFolder):
     def open_history(self, length: int) -> Iterator["HistoryWriter"]:
         """Open the history for appending, cut to the ``length`` bytes that a checkpoint vouches for."""
         try:
-            file = self.metrics_file.open("ab")
+            # Without a buffer: what a full disk refuses must not stay behind, to fail again when the file is closed.
+            file = self.metrics_file.open("ab", buffering=0)
         except OSError as error:
             raise RunError(f"Could not write {self.metrics_file}: {error.strerror or error}.") from error
         with file:
@@ -173,38 +220,66 @@ class Run(JobFolder):
 class HistoryWriter:
     """Appends lines to ``metrics.jsonl``."""
 
-    file: IO[bytes]
+    file: RawIOBase
     path: Path
 
-    def append(self, line: dict[str, float | int]) -> None:
-        """Append one line and hand it to the operating system, so that a reader sees it at once."""
-        self.file.write(json.dumps(line).encode() + b"\n")
-        self.file.flush()
+    def append(self, line: Mapping[str, float | str]) -> None:
+        """Append one line and hand it to the operating system, so that a reader sees it at once.
+
+        Raises:
+            RunError: There is no room; the last line may be torn, which readers skip.
+        """
+        content = json.dumps(line).encode() + b"\n"
+        try:
+            if self.file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._failed(error) from error
 
     def sync(self) -> int:
         """Force all lines onto the disk and return the length in bytes."""
-        sync_file(self.path)
-        return self.path.stat().st_size
+        try:
+            sync_file(self.path)
+            return self.path.stat().st_size
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"Could not write {self.path.name}: {error.strerror or error}. The last checkpoint is unharmed. Free some "
+            "disk space, then resume the run."
+        )
 
 
-def create_run(config: RunConfig, preset: str, name: str | None = None, *, with_test: bool = False) -> Run:
+def create_run(
+    config: RunConfig,
+    preset: str,
+    name: str | None = None,
+    *,
+    with_test: bool = False,
+    with_tensorboard: bool = False,
+    parent: str | None = None,
+    group: str | None = None,
+) -> Run:
     """Make a new run's folder. Its id is its first name in plain letters, made unique by a number."""
     folder = settings.home() / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReviewscopeError(f"Could not make the folder {folder}: {error.strerror or error}.") from error
-    # Control and direction characters of a name would turn the words around it.
-    name = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C") if name else name
+    name = clean_name(name) if name else name
     stem = re.sub(r"[^a-z0-9]+", "-", (name or preset).lower()).strip("-")[:40] or "run"
     run = _claim_folder(folder, stem, numbered=name is None)
-    write_json(
-        run.path / "about.json",
-        RunAbout(name=name or run.run_id, preset=preset, created=time.time()).model_dump(),
-    )
-    write_json(run.path / "config.json", RunSettings(config=config, with_test=with_test).model_dump(mode="json"))
+    run.save_about(RunAbout(name=name or run.run_id, preset=preset, created=time.time(), group=group))
+    settings_of_run = RunSettings(config=config, with_test=with_test, with_tensorboard=with_tensorboard, parent=parent)
+    write_json(run.path / "config.json", settings_of_run.model_dump(mode="json"))
     run.save_state("queued")
     return run
+
+
+def clean_name(name: str) -> str:
+    """Return a name without control and direction characters, which would turn the words around it."""
+    return "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
 
 
 def _claim_folder(folder: Path, stem: str, *, numbered: bool) -> Run:
@@ -248,6 +323,57 @@ def find_run(reference: str) -> Run:
             return run
     known = ", ".join(run.run_id for run in runs[:10]) or "none yet"
     raise RunError(f"There is no run {reference[:80]!r} in {settings.home()}. Runs: {known}.")
+
+
+def trash_folder() -> Path:
+    """Return where deleted runs lie until the trash is emptied."""
+    return settings.home() / "trash"
+
+
+def trash_run(run: Run) -> Path:
+    """Move a run into the trash and return where it lies now; ``restore_run`` brings it back.
+
+    Raises:
+        RunError: It is queued or running, or cannot be moved.
+    """
+    if run.state.status in ("queued", "running"):
+        raise RunError(f"{run.run_id} is {run.state.status}. Stop it first, then delete it.")
+    target = trash_folder() / f"{run.run_id}.{time.time_ns():x}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        run.path.rename(target)
+    except OSError as error:
+        raise RunError(f"Could not move {run.run_id} into the trash: {error.strerror or error}.") from error
+    return target
+
+
+def restore_run(place: Path) -> Run:
+    """Bring a run back from the trash, under its own id, or the next free one when that was taken meanwhile."""
+    stem = place.name.rpartition(".")[0]
+    folder = settings.home() / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _claim_folder(folder, stem, numbered=False)
+    try:
+        place.rename(run.path)
+    except OSError as error:
+        run.path.rmdir()
+        raise RunError(f"Could not bring {stem} back from the trash: {error.strerror or error}.") from error
+    return run
+
+
+def list_trash() -> list[Path]:
+    """Return the deleted runs, the last deleted first."""
+    places = [path for path in trash_folder().glob("*.*") if path.is_dir()]
+    return sorted(places, key=lambda path: path.name.rpartition(".")[2], reverse=True)
+
+
+def empty_trash() -> int:
+    """Delete what lies in the trash for good; return the bytes that this frees."""
+    places = list_trash()
+    freed = sum(Run(place).size for place in places)
+    for place in places:
+        shutil.rmtree(place)
+    return freed
 
 
 def find_model(reference: str) -> Path:

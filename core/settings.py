@@ -6,6 +6,7 @@ from pathlib import Path
 HOME_VARIABLE = "REVIEWSCOPE_HOME"
 DATA_VARIABLE = "REVIEWSCOPE_DATA"
 WARM_VARIABLE = "REVIEWSCOPE_WARM_SECONDS"
+END_COMMAND_VARIABLE = "REVIEWSCOPE_ON_END"
 PACKAGE = Path(__file__).resolve().parent
 STARTER_FILE = PACKAGE / "starter" / "starter.safetensors"
 
@@ -18,6 +19,11 @@ def home() -> Path:
 def warm_seconds() -> float:
     """Return how long an idle worker waits for more before it ends (default ten minutes)."""
     return float(os.environ.get(WARM_VARIABLE) or 600)
+
+
+def end_command() -> str:
+    """Return the command to start when a training has finished or failed; empty for none."""
+    return os.environ.get(END_COMMAND_VARIABLE) or ""
 
 
 def data_folder() -> Path | None:

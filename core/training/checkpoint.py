@@ -30,7 +30,8 @@ class Position:
         loss_sum, correct, seen: Sums over this epoch's reviews so far.
         train_loss, train_accuracy: Running means of the last whole epoch.
         best_epoch, best_accuracy, best_loss: Of the weights kept so far; None before the first validation.
-        stale_epochs: Epochs since the best one.
+        stale_epochs: Epochs since the best one, in this stage.
+        stage: The stage of the plan, from 0; epochs that were added later are stages of their own.
         model_sha256: Of the weights kept so far; empty before there are any.
         seconds: Spent in the loop so far.
         history_bytes: Length of the history that belongs to this place.
@@ -48,6 +49,7 @@ class Position:
     best_accuracy: float | None = None
     best_loss: float | None = None
     stale_epochs: int = 0
+    stage: int = 0
     model_sha256: str = ""
     seconds: float = 0.0
     history_bytes: int = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ class HistoryReader:
     offset: int = 0
     steps: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in STEP_COLUMNS})
     validations: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in VALID_COLUMNS})
+    diverged: "Divergence | None" = None
     lock: Lock = field(default_factory=Lock)
 
     def refresh(self) -> "History":
@@ -29,6 +31,7 @@ class HistoryReader:
             size = self.path.stat().st_size if self.path.exists() else 0
             if size < self.offset:
                 self.offset = 0
+                self.diverged = None
                 for column in (*self.steps.values(), *self.validations.values()):
                     column.clear()
             if size > self.offset:
@@ -42,9 +45,14 @@ class HistoryReader:
             return History(
                 {name: np.array(values) for name, values in self.steps.items()},
                 {name: np.array(values) for name, values in self.validations.items()},
+                self.diverged,
             )
 
-    def _take(self, line: dict[str, float]) -> None:
+    def _take(self, line: dict[str, Any]) -> None:
+        if "diverged" in line:
+            self.diverged = Divergence(line["step"], line["diverged"])
+            return
+        self.diverged = None
         # A resume goes back to its checkpoint: what the cut file says again counts, what it said before does not.
         for columns in (self.steps, self.validations):
             while columns["step"] and columns["step"][-1] > line["step"]:
@@ -59,16 +67,26 @@ class HistoryReader:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """Where a training broke off: at which step, and what its loss was then, in words."""
+
+    step: int
+    found: str
+
+
+@dataclass(frozen=True)
 class History:
     """All steps and validations of a run.
 
     Attributes:
         steps: By ``STEP_COLUMNS``, float64 (S) each.
         validations: By ``VALID_COLUMNS``, float64 (V) each.
+        diverged: Where the curve ends when the training diverged.
     """
 
     steps: dict[str, NDArray[np.float64]]
     validations: dict[str, NDArray[np.float64]]
+    diverged: Divergence | None = None
 
     def best(self, best_by: str) -> int | None:
         """Return the place of the best validation by "accuracy" or "loss"; the other breaks ties, then the first."""

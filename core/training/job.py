@@ -1,8 +1,11 @@
 """One training job from its folder to its result: lock, data, loop, test figures, state."""
 
 import importlib.metadata
+import os
 import platform
 import resource
+import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +15,23 @@ import numpy as np
 import torch
 
 from core import settings as app_settings
-from core.config import LABELS, preset_config, with_data, with_settings
+from core.config import LABELS, Meaning, preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import DataError, ReviewscopeError, RunError
-from core.files import hold_lock
+from core.files import hold_lock, write_bytes
+from core.job_folder import Status
 from core.models.model_file import is_sound_model
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
-from core.runs import Run, RunOrigin, RunResult, create_run
+from core.runs import Extension, Run, RunOrigin, RunResult, create_run
+from core.training.baseline import note_baseline
+from core.training.checkpoint import list_checkpoints
+from core.training.forecast import note_forecast
 from core.training.trainer import Outcome, Watcher, train_model
 
 LEAST_OF_A_LABEL = 8
+RESERVED_BYTES = 65_536
 
 
 def train(
@@ -33,6 +41,7 @@ def train(
     settings: Sequence[str] = (),
     text_column: str | None = None,
     label_column: str | None = None,
+    label_map: Mapping[str, Meaning] | None = None,
     name: str | None = None,
     with_test: bool = False,
     watcher: Watcher | None = None,
@@ -46,6 +55,7 @@ def train(
         settings: Changes such as "training.epochs=3".
         text_column: Of the table; guessed when None.
         label_column: Of the table; guessed when None.
+        label_map: How the values of the label column are read; the usual spellings when None.
         name: The run's; the preset with a number when None.
         with_test: Also score the test split, once.
         watcher: Is told of progress and may ask to stop.
@@ -54,7 +64,7 @@ def train(
     Raises:
         ReviewscopeError: Settings, data or training failed; the run folder keeps what was reached.
     """
-    config = with_settings(with_data(preset_config(preset), data, text_column, label_column), settings)
+    config = with_settings(with_data(preset_config(preset), data, text_column, label_column, label_map), settings)
     if config.data.source == "table":
         load_columns(config.data)  # a table that cannot be read is refused before there is a run
     run = create_run(config, preset, name, with_test=with_test)
@@ -72,22 +82,74 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
     Raises:
         ReviewscopeError: Another process trains it, the data is not the same any more, or the training failed.
     """
-    state = run.state
-    if state.status == "finished" and (result := run.result) and is_sound_model(run.model_file):
+    state, result = run.state, run.result
+    if state.status == "finished" and result and is_sound_model(run.model_file) and not _has_more_epochs(run, result):
         return result
     if state.status == "running":
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
     with run.locked(), _only_training(run, watcher):
         run.save_state("running")
         try:
-            outcome, evaluation = _train(run, watcher)
-            result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
+            with _reserved_space(run):
+                outcome, evaluation = _train(run, watcher)
+                result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
+                run.save_result(result)
         except Exception as error:
-            run.save_state("failed", str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}")
+            message = str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}"
+            _end(run, "failed", message)
             raise
-        run.save_result(result)
-        run.save_state("finished" if outcome.finished else "stopped")
+        if outcome.finished:
+            _end(run, "finished")
+        else:
+            _end(run, "paused" if run.is_pause_requested else "stopped")
     return result
+
+
+def extend_run(run: Run, epochs: int) -> None:
+    """Add epochs to a finished run; whoever executes it next goes on from its end.
+
+    Raises:
+        RunError: It has not finished, or its last checkpoint is gone.
+    """
+    state, result = run.state, run.result
+    if state.status != "finished" or result is None:
+        raise RunError(f"Run {run.run_id} is {state.status}; only a finished run can be given more epochs.")
+    checkpoints = list_checkpoints(run.checkpoint_folder)
+    if not checkpoints:
+        raise RunError(f"Run {run.run_id} has no checkpoint to go on from. Start a new run with more epochs.")
+    after_step = max(line["step"] for line in run.read_history() if "loss" in line)
+    added = Extension(after_step=after_step, after_epoch=result.epochs, epochs=epochs)
+    about = run.about
+    run.save_about(about.model_copy(update={"extensions": (*about.extensions, added)}))
+
+
+def _has_more_epochs(run: Run, result: RunResult) -> bool:
+    """Tell whether epochs were added that the result does not know of."""
+    extensions = run.about.extensions
+    return bool(extensions) and extensions[-1].after_epoch >= result.epochs
+
+
+def _end(run: Run, status: Status, message: str = "") -> None:
+    """Write how a run ended, and start the user's own command when one is set."""
+    run.save_state(status, message)
+    command = app_settings.end_command()
+    if command and status in ("finished", "failed"):
+        environment = os.environ | {"REVIEWSCOPE_RUN": run.run_id, "REVIEWSCOPE_STATUS": status}
+        try:
+            subprocess.Popen(shlex.split(command), env=environment, start_new_session=True)
+        except (OSError, ValueError) as error:
+            print(f"The command of {app_settings.END_COMMAND_VARIABLE} could not be started: {error}", flush=True)
+
+
+@contextmanager
+def _reserved_space(run: Run) -> Iterator[None]:
+    """Hold back a little of the disk, so that on a full one the run's end can still be written down."""
+    path = run.path / "reserve"
+    write_bytes(path, bytes(RESERVED_BYTES))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -118,7 +180,17 @@ def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
     data_fingerprint = fingerprint(splits)
     _check_origin(run, data_fingerprint, splits, watcher)
     _check_labels(splits["train"])
-    outcome = train_model(run, config, splits["train"], data_fingerprint, watcher)
+    note_forecast(run)
+    note_baseline(run, splits["train"], data_fingerprint, watcher)
+    outcome = train_model(
+        run,
+        config,
+        splits["train"],
+        data_fingerprint,
+        watcher,
+        extensions=run.about.extensions,
+        mirrored=run.settings.with_tensorboard,
+    )
     if not (run.settings.with_test and outcome.finished):
         return outcome, None
     test: LabelledTexts = splits["test"]

@@ -3,8 +3,8 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,25 +15,21 @@ from torch.nn.utils import clip_grad_norm_
 
 from core.config import RunConfig, TrainingConfig
 from core.data.labelled import LabelledTexts, cut_stratified, draw_rows
-from core.errors import CheckpointError, ReviewscopeError
+from core.errors import DivergedError
 from core.evaluation.metrics import binary_losses
 from core.models.base import SentimentModel
 from core.models.catalog import build_model, fit_encoder
-from core.models.model_file import Architecture, is_sound_model, save_model
 from core.models.scoring import score_texts
 from core.preprocessing.batching import epoch_batches
 from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.encoders import Encoder
-from core.runs import HistoryWriter, Run
-from core.training.checkpoint import (
-    Position,
-    any_kept_model,
-    list_checkpoints,
-    load_checkpoint,
-    save_checkpoint,
-)
+from core.runs import Extension, Run
+from core.training.checkpoint import Position
+from core.training.events import open_mirror
+from core.training.keeper import Keeper, resume_position
+from core.training.plan import Stage, learning_rate_at, plan_stages
 
-CHECKPOINT_SECONDS = 60.0
+DIVERGED_LOSS = 30.0  # a mean log loss at which the truth was given a probability of 1e-13
 
 
 @dataclass(frozen=True)
@@ -74,14 +70,20 @@ class Outcome:
 
 @dataclass
 class Learner:
-    """What a step needs and changes."""
+    """What a step needs and changes.
+
+    Attributes:
+        stages: The plan; a step's learning rate follows from where in it the training is.
+        last_good: The weights before the last update; kept only until a validation has found a model worth keeping.
+    """
 
     model: SentimentModel
     encoder: Encoder
     optimizer: torch.optim.Optimizer
     device: torch.device
     config: TrainingConfig
-    total_steps: int
+    stages: list[Stage]
+    last_good: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,16 @@ class EncodedSplit:
     labels: Tensor
 
 
-def train_model(run: Run, config: RunConfig, train_split: LabelledTexts, fingerprint: str, watcher: Watcher) -> Outcome:
+def train_model(
+    run: Run,
+    config: RunConfig,
+    train_split: LabelledTexts,
+    fingerprint: str,
+    watcher: Watcher,
+    *,
+    extensions: Sequence[Extension] = (),
+    mirrored: bool = False,
+) -> Outcome:
     """Train from the start, or from the newest sound checkpoint, and keep the best weights in the run's model file.
 
     Args:
@@ -101,9 +112,12 @@ def train_model(run: Run, config: RunConfig, train_split: LabelledTexts, fingerp
         train_split: The data set's training split, whole; validation is cut from it here.
         fingerprint: The data set's.
         watcher: Is told of progress and may ask to stop.
+        extensions: Epochs that were added after the run had ended.
+        mirrored: Also write TensorBoard's event files.
 
     Raises:
-        ReviewscopeError: The loss stopped being a number, or a file could not be written.
+        DivergedError: The loss exploded or stopped being a number; the last good model is kept.
+        ReviewscopeError: A file could not be written.
     """
     prepare_torch(config.training.seed)
     rows, valid_rows = cut_stratified(train_split.labels, config.data.validation_fraction, config.training.seed)
@@ -114,47 +128,75 @@ def train_model(run: Run, config: RunConfig, train_split: LabelledTexts, fingerp
     encoder = fit_encoder(whole.texts, config)
     train_set, valid_set = encode_split(encoder, limited), encode_split(encoder, valid)
 
-    learner = build_learner(config, encoder, len(limited))
+    learner = build_learner(config, encoder, plan_stages(config.training, len(limited), extensions))
     learner.model.prepare(train_set.encoded, limited.labels)
     settings_hash = hash_settings(config, fingerprint)
-    position = resume_position(run, learner, settings_hash, watcher) or Position()
+    found, notice = resume_position(run, learner.model, learner.optimizer, settings_hash)
+    position = found or Position()
+    if notice:
+        watcher.on_notice(notice)
 
     earlier_seconds = position.seconds
-    watcher.on_phase("Training", learner.total_steps)
+    watcher.on_phase("Training", learner.stages[-1].last_step)
     watcher.on_progress(position.step)
-    with run.open_history(position.history_bytes) as history:
-        keeper = Keeper(run, config, learner, history, settings_hash)
-        finished = run_epochs(learner, position, train_set, valid_set, keeper, watcher)
+    with run.open_history(position.history_bytes) as history, open_mirror(run, position, mirrored) as mirror:
+        keeper = Keeper(run, config, learner.model, learner.encoder, learner.optimizer, history, settings_hash, mirror)
+        finished = run_stages(learner, position, train_set, valid_set, keeper, watcher)
     return Outcome(finished, position, sum(learner.model.layer_parameters.values()), earlier_seconds)
 
 
-def run_epochs(
+def run_stages(
     learner: Learner,
     position: Position,
     train_set: EncodedSplit,
     valid_set: EncodedSplit,
-    keeper: "Keeper",
+    keeper: Keeper,
     watcher: Watcher,
 ) -> bool:
-    """Run the epochs that are left; return whether all were run (early stopping counts as all)."""
+    """Run what is left of all stages; return whether they ended (early stopping counts as an end)."""
     started = time.monotonic() - position.seconds
-    while position.epoch <= learner.config.epochs and not is_stale(learner.config, position):
-        batches = epoch_batches(
-            train_set.encoded.lengths, learner.config.batch_size, learner.config.seed, position.epoch
-        )
-        learner.model.train()
-        for indices in batches[position.batch :]:
-            keeper.record_step(position, training_step(learner, position, train_set, indices), len(indices))
-            watcher.on_progress(1)
-            position.seconds = time.monotonic() - started
-            if watcher.should_stop():
-                keeper.keep_unfinished(position, valid_set)
-                return False
-            keeper.save_when_due(position)
+    while True:
+        stage = learner.stages[position.stage]
+        if is_over(learner.config, stage, position):
+            if position.stage == len(learner.stages) - 1:
+                return True
+            position.stage += 1
+            position.stale_epochs = 0
+            continue
+        if not run_epoch(learner, position, train_set, keeper, watcher, started):
+            keep_unfinished(learner, position, valid_set, keeper)
+            return False
         validate_epoch(learner, position, valid_set, keeper)
         position.seconds = time.monotonic() - started
         keeper.save(position)
         watcher.on_line(describe_epoch(position))
+
+
+def run_epoch(
+    learner: Learner,
+    position: Position,
+    train_set: EncodedSplit,
+    keeper: Keeper,
+    watcher: Watcher,
+    started: float,
+) -> bool:
+    """Run what is left of an epoch, or of its part that the plan allows; return False when asked to stop."""
+    config, stage = learner.config, learner.stages[position.stage]
+    batches = epoch_batches(train_set.encoded.lengths, config.batch_size, config.seed, position.epoch)
+    learner.model.train()
+    for indices in batches[position.batch :]:
+        if position.step >= stage.last_step:
+            break
+        try:
+            figures = training_step(learner, position, train_set, indices)
+        except DivergedError as error:
+            raise explain_divergence(learner, position, keeper, error) from error
+        keeper.record_step(position, figures, len(indices))
+        watcher.on_progress(1)
+        position.seconds = time.monotonic() - started
+        if watcher.should_stop():
+            return False
+        keeper.save_when_due(position)
     return True
 
 
@@ -162,23 +204,23 @@ def training_step(
     learner: Learner, position: Position, train_set: EncodedSplit, indices: NDArray[np.int64]
 ) -> dict[str, float]:
     """Update the weights once; return the step's loss, learning rate and gradient norm (before clipping)."""
-    rate = learning_rate_at(learner.config, position.step, learner.total_steps)
+    rate = learning_rate_at(learner.config, learner.stages[position.stage], position.step)
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
     batch = learner.model.collate(train_set.encoded.take(indices)).to(learner.device)
     labels = train_set.labels[torch.from_numpy(indices)].to(learner.device)
-    logits = learner.model(batch.token_ids, batch.lengths)
+    with torch.autocast(learner.device.type, torch.bfloat16, enabled=learner.config.precision == "bf16"):
+        logits = learner.model(batch.token_ids, batch.lengths).float()
     loss = functional.binary_cross_entropy_with_logits(logits, labels)
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     norm = clip_grad_norm_(learner.model.parameters(), learner.config.clip_norm)
     figures = {"loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item()}
     if not all(math.isfinite(value) for value in figures.values()):
-        kept = "The best model before that is kept." if position.best_epoch else "There was no model yet to keep."
-        raise ReviewscopeError(
-            f"The training diverged at step {position.step + 1}: the loss is not a number any more. {kept} Try a "
-            "smaller learning rate."
-        )
+        raise DivergedError("not a number")
+    if figures["loss"] > DIVERGED_LOSS:
+        raise DivergedError(f"{figures['loss']:.3g}")
+    remember_weights(learner, position)
     learner.optimizer.step()
     position.step += 1
     position.batch += 1
@@ -188,17 +230,48 @@ def training_step(
     return figures
 
 
-def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit, keeper: "Keeper") -> None:
+def remember_weights(learner: Learner, position: Position) -> None:
+    """Keep the weights that gave a sound loss, for as long as there is no better model to fall back on."""
+    if position.best_epoch is not None:
+        learner.last_good = []
+        return
+    weights = [weight.detach() for weight in learner.model.parameters()]
+    if not learner.last_good:
+        learner.last_good = [torch.empty_like(weight) for weight in weights]
+    torch._foreach_copy_(learner.last_good, weights)
+
+
+def explain_divergence(learner: Learner, position: Position, keeper: Keeper, error: DivergedError) -> DivergedError:
+    """See to it that the last good model is kept, note where the curve ends, and return the sentence for the user."""
+    step, loss = position.step + 1, str(error)
+    if position.best_epoch is not None:
+        kept = f"The best model so far, of epoch {position.best_epoch}, is kept."
+    elif learner.last_good:
+        with torch.no_grad():
+            torch._foreach_copy_(list(learner.model.parameters()), learner.last_good)
+        keeper.keep_weights(position)
+        kept = f"The model as it was at step {position.step - 1}, the last with a sound loss, is kept."
+    else:
+        kept = "There was no model yet to keep."
+    position.step = step
+    keeper.record_divergence(position, loss)
+    rate = learner.config.learning_rate
+    advice = f"Start anew with a smaller learning rate than {rate:g}, such as {min(rate / 10, 0.001):g}."
+    return DivergedError(f"The training diverged at step {step}: the loss is {loss}. {kept} {advice}")
+
+
+def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit, keeper: Keeper) -> None:
     """Close the epoch: note its running means, validate, and keep the weights when they are the best so far."""
     position.train_loss = position.loss_sum / position.seen
     position.train_accuracy = position.correct / position.seen
     position.loss_sum, position.correct, position.seen = 0.0, 0, 0
     if len(valid_set.encoded):
-        loss, accuracy = score_validation(learner.model, valid_set)
+        logits, loss, accuracy = score_validation(learner.model, valid_set)
         is_better = position.best_epoch is None or is_improvement(learner.config, position, loss, accuracy)
         position.stale_epochs = 0 if is_better else position.stale_epochs + 1
         if is_better:
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
+        keeper.keep_verdicts(position, logits)
         keeper.record_validation(position, loss, accuracy)
     else:
         is_better = True
@@ -207,6 +280,17 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
         keeper.keep_weights(position)
     position.epoch += 1
     position.batch = 0
+
+
+def keep_unfinished(learner: Learner, position: Position, valid_set: EncodedSplit, keeper: Keeper) -> None:
+    """Save the place, so that the run can go on; without a best model yet, keep the weights as they are."""
+    keeper.save(position)
+    if position.best_epoch is None:
+        keeper.keep_weights(position)
+        position.train_loss = position.loss_sum / position.seen
+        position.train_accuracy = position.correct / position.seen
+        if len(valid_set.encoded):
+            _, position.best_loss, position.best_accuracy = score_validation(learner.model, valid_set)
 
 
 def describe_epoch(position: Position) -> str:
@@ -225,119 +309,28 @@ def is_improvement(config: TrainingConfig, position: Position, loss: float, accu
     return (accuracy, -loss) > (position.best_accuracy, -position.best_loss)
 
 
-@dataclass
-class Keeper:
-    """Writes what must outlive the process: history, checkpoints, best weights."""
-
-    run: Run
-    config: RunConfig
-    learner: Learner
-    history: HistoryWriter
-    settings_hash: str
-    saved_at: float = -math.inf
-    step_at: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.saved_at = self.step_at = time.monotonic()
-
-    def record_step(self, position: Position, figures: dict[str, float], reviews: int) -> None:
-        """Append a step's line to the history."""
-        now = time.monotonic()
-        speed = reviews / max(now - self.step_at, 1e-9)
-        self.step_at = now
-        epoch = {"step": position.step, "epoch": position.epoch}
-        self.history.append({**epoch, **figures, "reviews_per_second": round(speed, 1), "time": time.time()})
-
-    def record_validation(self, position: Position, loss: float, accuracy: float) -> None:
-        """Append a validation's line to the history."""
-        epoch = {"step": position.step, "epoch": position.epoch}
-        self.history.append({**epoch, "valid_loss": loss, "valid_accuracy": accuracy, "time": time.time()})
-        self.step_at = time.monotonic()
-
-    def save_when_due(self, position: Position) -> None:
-        """Save a checkpoint when the last one is a minute old."""
-        if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
-            self.save(position)
-
-    def save(self, position: Position) -> None:
-        """Save a checkpoint; the history it vouches for reaches the disk first."""
-        position.history_bytes = self.history.sync()
-        learner = self.learner
-        save_checkpoint(self.run.checkpoint_folder, learner.model, learner.optimizer, position, self.settings_hash)
-        self.saved_at = self.step_at = time.monotonic()
-
-    def keep_weights(self, position: Position) -> None:
-        """Write the present weights as the run's model."""
-        architecture = Architecture(preprocessing=self.config.preprocessing, model=self.config.model)
-        learner = self.learner
-        position.model_sha256 = save_model(self.run.model_file, learner.model, learner.encoder, architecture)
-
-    def keep_unfinished(self, position: Position, valid_set: EncodedSplit) -> None:
-        """Save the place, so that the run can go on; without a best model yet, keep the weights as they are."""
-        self.save(position)
-        if position.best_epoch is None:
-            self.keep_weights(position)
-            position.train_loss = position.loss_sum / position.seen
-            position.train_accuracy = position.correct / position.seen
-            if len(valid_set.encoded):
-                position.best_loss, position.best_accuracy = score_validation(self.learner.model, valid_set)
-
-
-def build_learner(config: RunConfig, encoder: Encoder, examples: int) -> Learner:
-    """Return model and optimiser for a number of training examples, on the GPU when there is one."""
+def build_learner(config: RunConfig, encoder: Encoder, stages: list[Stage]) -> Learner:
+    """Return a fresh model and its optimiser, on the GPU when there is one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(config, encoder.size)
     model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.training.learning_rate, fused=True)
-    total_steps = config.training.epochs * math.ceil(examples / config.training.batch_size)
-    return Learner(model, encoder, optimizer, device, config.training, total_steps)
+    return Learner(model, encoder, optimizer, device, config.training, stages)
 
 
-def resume_position(run: Run, learner: Learner, settings_hash: str, watcher: Watcher) -> Position | None:
-    """Restore the newest sound checkpoint and return its position; None when there is none at all.
-
-    A damaged checkpoint is passed over, and that is said.
-
-    Raises:
-        CheckpointError: There are checkpoints, but every one is damaged or belongs to other settings.
-    """
-    faults = []
-    if not is_sound_model(run.model_file) and any_kept_model(run.checkpoint_folder):
-        watcher.on_notice("The model that goes with the checkpoints is missing or damaged; the training begins anew.")
-        for path in list_checkpoints(run.checkpoint_folder):
-            path.unlink()
-        return None
-    for path in list_checkpoints(run.checkpoint_folder):
-        try:
-            position = load_checkpoint(path, learner.model, learner.optimizer, settings_hash)
-        except CheckpointError as error:
-            faults.append(str(error))
-            continue
-        if faults:
-            watcher.on_notice(" ".join([*faults, f"Going on from {path.name}, the one before."]))
-        return position
-    if faults:
-        raise CheckpointError(" ".join(faults))
-    return None
-
-
-def score_validation(model: SentimentModel, valid_set: EncodedSplit) -> tuple[float, float]:
-    """Return log loss and accuracy on validation; leaves the model in training mode."""
+def score_validation(model: SentimentModel, valid_set: EncodedSplit) -> tuple[NDArray[np.float64], float, float]:
+    """Return logits, log loss and accuracy on validation; leaves the model in training mode."""
     model.eval()
     logits = score_texts(model, valid_set.encoded).astype(np.float64)
     model.train()
     labels = valid_set.labels.numpy().astype(np.int64)
-    return float(binary_losses(labels, logits).mean()), float(((logits > 0) == (labels == 1)).mean())
+    return logits, float(binary_losses(labels, logits).mean()), float(((logits > 0) == (labels == 1)).mean())
 
 
-def learning_rate_at(config: TrainingConfig, step: int, total_steps: int) -> float:
-    """Return the learning rate of the step after ``step`` updates."""
-    return config.learning_rate * (1 - step / total_steps if config.schedule == "linear" else 1)
-
-
-def is_stale(config: TrainingConfig, position: Position) -> bool:
-    """Tell whether early stopping has had enough."""
-    return config.patience is not None and position.stale_epochs >= config.patience
+def is_over(config: TrainingConfig, stage: Stage, position: Position) -> bool:
+    """Tell whether a stage has run its steps, or early stopping has had enough of it; an open epoch is closed first."""
+    is_stale = config.patience is not None and position.stale_epochs >= config.patience
+    return position.seen == 0 and (position.step >= stage.last_step or is_stale)
 
 
 def encode_split(encoder: Encoder, split: LabelledTexts) -> EncodedSplit:

@@ -1,6 +1,7 @@
 """Jobs in workers of their own: started, queued, stopped, killed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,15 +12,31 @@ from pathlib import Path
 import pytest
 
 from core import jobs, settings
-from core.config import preset_config, with_data, with_settings
+from core.config import RunConfig, preset_config, with_data, with_settings
 from core.errors import JobError
-from core.jobs import enqueue, has_worker, list_waiting, queue_evaluation, run_job, start_worker, stop, work
+from core.jobs import (
+    enqueue,
+    has_worker,
+    list_waiting,
+    move,
+    queue_evaluation,
+    run_job,
+    start_worker,
+    stop,
+    submit_run,
+    submit_runs,
+    work,
+)
 from core.prediction.evaluating import EvaluationJob
 from core.runs import Run, create_run
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["model.bucket_bits=14"]
 LONG = [*QUICK, "training.epochs=1000", "training.batch_size=16"]
+
+
+def quick_config() -> RunConfig:
+    return with_settings(with_data(preset_config("fast"), "demo"), QUICK)
 
 
 def make_run(assignments: list[str], name: str = "quick") -> Run:
@@ -102,11 +119,54 @@ def test_a_slot_has_one_worker_however_many_are_started(workers: list["subproces
 
 def test_ten_wait_and_the_eleventh_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
-    for number in range(10):
-        enqueue(make_run(QUICK, f"run{number}"))
+    for number in range(11):  # one that runs, or is about to, and ten that wait
+        submit_run(quick_config(), "fast", f"run{number}")
     with pytest.raises(JobError, match="10 jobs wait already"):
-        enqueue(make_run(QUICK, "late"))
-    assert [each.job.job_id for each in list_waiting("train")] == [f"run{number}" for number in range(10)]
+        submit_run(quick_config(), "fast", "late")
+    assert [each.job.job_id for each in list_waiting("train")] == [f"run{number}" for number in range(11)]
+    assert not (settings.home() / "runs" / "late").exists(), "a refused run leaves nothing behind"
+
+
+def test_while_one_runs_ten_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    submit_run(quick_config(), "fast", "running")
+    list_waiting("train")[0].entry.rename(settings.home() / "queue" / "train" / "taken")
+    assert jobs.room_left("train") == 10
+
+
+def test_several_runs_are_queued_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    runs = submit_runs([quick_config()] * 8, "fast", "seeds")
+    assert len({run.about.group for run in runs}) == 1 and runs[0].about.group
+    with pytest.raises(JobError, match="4 runs were asked for and the queue has room for 3"):
+        submit_runs([quick_config()] * 4, "fast", "more")
+    assert len(list_waiting("train")) == 8
+
+
+@pytest.mark.parametrize(
+    ("which", "places", "order"),
+    [(0, 1, "bacd"), (0, 2, "bcad"), (3, -1, "abdc"), (3, -9, "dabc"), (0, 9, "bcda"), (1, 0, "abcd"), (2, -2, "cabd")],
+)
+def test_a_waiting_job_can_be_moved(which: int, places: int, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    runs = [submit_run(quick_config(), "fast", name) for name in "abcd"]
+    move(runs[which], places)
+    assert "".join(each.job.job_id for each in list_waiting("train")) == order
+
+
+def test_a_job_that_does_not_wait_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    waiting = submit_run(quick_config(), "fast", "waiting")
+    move(make_run(QUICK, "elsewhere"), -1)
+    assert [each.job.path for each in list_waiting("train")] == [waiting.path]
+
+
+def test_a_job_whose_folder_was_deleted_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    gone, good = submit_run(quick_config(), "fast", "gone"), submit_run(quick_config(), "fast", "good")
+    shutil.rmtree(gone.path)
+    work("train", warm_seconds=0.2)
+    assert good.state.status == "finished"
 
 
 def test_a_waiting_run_can_be_taken_out_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:

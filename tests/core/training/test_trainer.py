@@ -8,9 +8,10 @@ from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingCon
 from core.data.labelled import LabelledTexts, fingerprint_split
 from core.errors import CheckpointError, ReviewscopeError
 from core.runs import Run, create_run
-from core.training import trainer
+from core.training import keeper, trainer
 from core.training.checkpoint import list_checkpoints
-from core.training.trainer import Outcome, Watcher, learning_rate_at, train_model
+from core.training.plan import learning_rate_at, plan_stages
+from core.training.trainer import Outcome, Watcher, train_model
 from tests.texts import invent_reviews
 
 REVIEWS = invent_reviews(120)
@@ -92,7 +93,7 @@ def test_it_learns(kind: str) -> None:
 def test_a_run_killed_at_a_step_resumes_to_the_same_weights_and_history(
     kind: str, kill_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0 if kill_at % 2 else 60.0)
+    monkeypatch.setattr(keeper, "CHECKPOINT_SECONDS", 0.0 if kill_at % 2 else 60.0)
     expected_run, expected = trained(kind)
     config = small_config(kind)
     run = create_run(config, kind)
@@ -107,7 +108,7 @@ def test_a_run_killed_at_a_step_resumes_to_the_same_weights_and_history(
 
 @every_model
 def test_a_run_killed_twice_still_ends_alike(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(keeper, "CHECKPOINT_SECONDS", 0.0)
     _, expected = trained(kind)
     config = small_config(kind)
     run = create_run(config, kind)
@@ -129,7 +130,7 @@ def test_a_stopped_run_keeps_a_model_and_goes_on_to_the_same_end(kind: str) -> N
 
 
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(keeper, "CHECKPOINT_SECONDS", 0.0)
     _, expected = trained("ngram")
     config = small_config("ngram")
     run = create_run(config, "ngram")
@@ -229,9 +230,32 @@ def test_a_part_of_the_data_keeps_the_vocabulary_of_the_whole() -> None:
 
 def test_the_linear_schedule_falls_from_the_learning_rate_towards_zero() -> None:
     config = small_config("ngram", schedule="linear").training
-    assert learning_rate_at(config, 0, 10) == 0.02
-    assert learning_rate_at(config, 9, 10) == pytest.approx(0.002)
-    assert learning_rate_at(small_config("ngram").training, 9, 10) == 0.02
+    stage = plan_stages(config, 16 * 4)[0]
+    assert (stage.last_step, stage.last_epoch) == (12, 3)
+    assert learning_rate_at(config, stage, 0) == 0.02
+    assert learning_rate_at(config, stage, 9) == pytest.approx(0.005)
+    assert learning_rate_at(small_config("ngram").training, stage, 9) == 0.02
+
+
+def test_a_budget_of_steps_ends_schedule_and_training_there_with_a_validation() -> None:
+    config = small_config("ngram", schedule="linear", max_steps=10)
+    run = create_run(config, "ngram")
+    outcome = run_training(run, config)
+    history = run.read_history()
+    assert outcome.finished and outcome.position.step == 10
+    assert [line["step"] for line in history if "valid_loss" in line] == [7, 10]
+    assert history[-2]["learning_rate"] == pytest.approx(0.02 / 10)
+
+
+@every_model
+@pytest.mark.parametrize("stop_at", [10, 14, 17])
+def test_a_run_that_was_stopped_at_its_last_steps_still_ends_with_a_validation(kind: str, stop_at: int) -> None:
+    _, expected = trained(kind, max_steps=17)
+    config = small_config(kind, max_steps=17)
+    run = create_run(config, kind)
+    assert not run_training(run, config, Saboteur(stop_at=stop_at)).finished
+    assert run_training(run, config).position.model_sha256 == expected.position.model_sha256
+    assert run.read_history()[-1]["step"] == 17 and "valid_loss" in run.read_history()[-1]
 
 
 def test_every_step_and_validation_stands_in_the_history_once() -> None:

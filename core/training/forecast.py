@@ -1,0 +1,249 @@
+"""How long a training will take here, said before it starts: measured costs times what the settings ask for.
+
+Torch is not needed to read a forecast; ``core/training/rehearsal.py`` measures the costs, as a job of the slot quick.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pydantic import Field
+
+from core import settings
+from core.config import RunConfig, Section
+from core.errors import ConfigError
+from core.files import is_locked, write_json
+from core.job_folder import JobFolder, JobReporter, read_document
+from core.runs import Run, list_runs
+from core.training.baseline import baseline_config, find_baseline
+from core.training.plan import plan_stages, steps_per_epoch
+
+UNTRIED_SPREAD = 0.2  # half the range before any run has shown how far off forecasts are here
+LEAST_SPREAD = 0.08
+MOST_EARLIER = 5
+BUDGET_MARGIN = 0.95
+
+
+class Costs(Section):
+    """What was measured on this machine for one set of data, words, model and batch size; seconds."""
+
+    load: float = Field(description="Reading and fingerprinting the data.")
+    prepare: float = Field(description="Fitting the encoder and encoding, all reviews.")
+    step: float = Field(description="One update, the mean over batches of all lengths.")
+    validation: float
+    save: float = Field(description="One checkpoint and one model file.")
+    test: float = Field(description="Encoding and scoring the test split.")
+    n_train: int
+    n_valid: int
+    n_test: int
+    threads: int
+    steps_timed: int
+    rehearsed: float = Field(description="How long the measuring took.")
+    disturbed: bool = Field(description="Another training ran meanwhile, so that all of it is too long.")
+    fingerprint: str
+    baseline: float | None = Field(None, description="The line to beat, all of it; None when there is none to train.")
+
+
+class Forecast(Section):
+    """How long a training will take, in seconds."""
+
+    seconds: float
+    low: float
+    high: float
+    epoch_seconds: float = Field(description="One epoch with its validation and its checkpoint.")
+    epochs: int
+    steps: int
+    step_seconds: float
+    reviews_per_second: float
+    parts: dict[str, float] = Field(description="What the seconds go into, before the correction.")
+    raw_seconds: float = Field(description="Before the correction by what earlier runs took.")
+    correction: float = Field(description="Earlier runs took this many times their raw forecast, the median.")
+    errors: tuple[float, ...] = Field(description="How far off the last forecasts were: actual over forecast, minus 1.")
+    threads: int
+    rehearsed: float
+    disturbed: bool
+    costs_key: str
+
+
+class ForecastRequest(Section):
+    """Whose costs are to be measured."""
+
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class ForecastJob(JobFolder):
+    """A rehearsal and what it measured."""
+
+    @property
+    def config(self) -> RunConfig:
+        """Return the settings that are rehearsed."""
+        return read_document(self.path / "request.json", ForecastRequest).config
+
+    @property
+    def costs(self) -> Costs | None:
+        """Return what was measured, or None before that."""
+        path = self.path / "result.json"
+        return read_document(path, Costs) if path.exists() else None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether there are costs that nothing disturbed, or that cannot be had better now."""
+        costs = self.costs
+        return costs is not None and (not costs.disturbed or is_training_here())
+
+    def save_costs(self, costs: Costs) -> None:
+        """Write what was measured."""
+        write_json(self.path / "result.json", costs.model_dump())
+
+
+def create_forecast_job(config: RunConfig) -> ForecastJob:
+    """Make the folder of a rehearsal, or find it."""
+    job = find_forecast_job(config)
+    if not (job.path / "request.json").exists():
+        write_json(job.path / "request.json", ForecastRequest(config=config).model_dump(mode="json"))
+    return job
+
+
+def find_forecast_job(config: RunConfig) -> ForecastJob:
+    """Return the folder of a rehearsal, which may not be there yet."""
+    return ForecastJob(settings.home() / "cache" / "forecasts" / costs_key(config))
+
+
+def costs_key(config: RunConfig) -> str:
+    """Return a name for all that a step's time depends on; epochs, rates and schedules do not."""
+    data, training = config.data, config.training
+    changed = Path(data.path).stat().st_mtime_ns if data.path and Path(data.path).exists() else 0
+    words = config.preprocessing.model_dump_json() + config.model.model_dump_json() + data.model_dump_json()
+    content = f"{words} {changed} {training.batch_size} {training.precision}"
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def execute_forecast(job: ForecastJob, reporter: JobReporter) -> None:
+    """Measure the costs of a rehearsal's settings.
+
+    Raises:
+        ReviewscopeError: The data cannot be read.
+    """
+    from core.training.rehearsal import rehearse
+
+    with job.locked():
+        job.save_state("running")
+        reporter.on_phase("Rehearsing", 0)
+        job.save_costs(rehearse(job.config))
+        job.save_state("finished")
+
+
+def forecast(config: RunConfig, costs: Costs, *, with_test: bool = False, earlier: Sequence[Run] = ()) -> Forecast:
+    """Return how long a training takes; early stopping may end it sooner.
+
+    Args:
+        config: Its settings; ``costs`` were measured for the same ``costs_key``.
+        costs: What was measured.
+        with_test: The test split is scored at the end.
+        earlier: Runs to learn from, newest first.
+    """
+    stage = plan_stages(config.training, costs.n_train)[0]
+    epoch_end = (costs.validation if costs.n_valid else 0.0) + costs.save
+    has_baseline = bool(config.data.validation_fraction) and config.model.kind != "ngram"
+    must_train_baseline = has_baseline and find_baseline(config, costs.fingerprint) is None
+    parts = {
+        "data": costs.load + costs.prepare,
+        "line to beat": (costs.baseline or 0.0) if must_train_baseline else 0.0,
+        "steps": stage.last_step * costs.step,
+        "validation and checkpoints": stage.last_epoch * epoch_end,
+        "test": costs.test if with_test else 0.0,
+    }
+    raw = sum(parts.values())
+    key = costs_key(config)
+    ratios = _earlier_ratios(config, key, earlier)
+    correction = min(max(median(ratios), 0.5), 2.0) if ratios else 1.0
+    errors = tuple(round(ratio / correction - 1, 3) for ratio in ratios)
+    spread = max([LEAST_SPREAD, *(abs(error) for error in errors)]) if len(ratios) >= 2 else UNTRIED_SPREAD
+    steps = steps_per_epoch(config.training, costs.n_train)
+    return Forecast(
+        seconds=raw * correction,
+        low=raw * correction * (1 - min(spread, 0.5)),
+        high=raw * correction * (1 + spread),
+        epoch_seconds=(steps * costs.step + epoch_end) * correction,
+        epochs=stage.last_epoch,
+        steps=stage.last_step,
+        step_seconds=costs.step * correction,
+        reviews_per_second=costs.n_train / (steps * costs.step * correction),
+        parts={name: round(seconds, 3) for name, seconds in parts.items()},
+        raw_seconds=raw,
+        correction=correction,
+        errors=errors,
+        threads=costs.threads,
+        rehearsed=costs.rehearsed,
+        disturbed=costs.disturbed,
+        costs_key=key,
+    )
+
+
+def fit_budget(config: RunConfig, costs: Costs, expected: Forecast, seconds: float) -> RunConfig:
+    """Return the settings with as many steps as a time budget allows; unchanged when all of them fit.
+
+    Raises:
+        ConfigError: Not even one step fits.
+    """
+    if expected.seconds <= seconds:
+        return config
+    available = BUDGET_MARGIN * seconds / expected.correction
+    fixed = sum(expected.parts[name] for name in ("data", "line to beat", "test"))
+    steps = steps_per_epoch(config.training, costs.n_train)
+    epoch_end = costs.validation + costs.save
+    most = int((available - fixed - epoch_end) / (costs.step + epoch_end / steps))
+    if most < 1:
+        raise ConfigError(
+            f"{seconds / 60:.2g} min are too few: reading the data and one validation take about "
+            f"{(fixed + epoch_end) * expected.correction:.0f} s. Give more time, or choose a smaller model."
+        )
+    training = config.training.model_copy(update={"max_steps": min(most, expected.steps)})
+    return config.model_copy(update={"training": training})
+
+
+def note_forecast(run: Run, costs: Costs | None = None) -> None:
+    """Write the forecast that holds for a run at its start into its folder; without a rehearsal there is none."""
+    config = run.settings.config
+    costs = costs or find_forecast_job(config).costs
+    if costs is None or run.forecast_file.exists() or any(run.checkpoint_folder.glob("*")):
+        return
+    expected = forecast(config, costs, with_test=run.settings.with_test, earlier=list_runs())
+    write_json(run.forecast_file, expected.model_dump())
+
+
+def load_forecast(run: Run) -> Forecast | None:
+    """Return what was forecast before a run began, or None."""
+    return read_document(run.forecast_file, Forecast) if run.forecast_file.exists() else None
+
+
+def is_training_here() -> bool:
+    """Tell whether some process of this workspace trains right now."""
+    return is_locked(settings.home() / "queue" / "train.busy")
+
+
+def rehearsed_configs(config: RunConfig) -> list[RunConfig]:
+    """Return what has to be rehearsed for a forecast: the run, and its line to beat."""
+    if config.model.kind == "ngram" or not config.data.validation_fraction:
+        return [config]
+    return [config, baseline_config(config)]
+
+
+def _earlier_ratios(config: RunConfig, key: str, earlier: Sequence[Run]) -> list[float]:
+    """Return actual time over raw forecast of the last runs with the same costs, or else of the same kind of model."""
+    same, alike = [], []
+    for run in earlier:
+        expected, result = load_forecast(run), run.result
+        if expected is None or result is None or run.about.extensions or run.state.status != "finished":
+            continue
+        if expected.disturbed or result.epochs < expected.epochs:
+            continue
+        ratio = result.total_seconds / expected.raw_seconds
+        if expected.costs_key == key:
+            same.append(ratio)
+        elif run.settings.config.model.kind == config.model.kind:
+            alike.append(ratio)
+    return (same or alike)[:MOST_EARLIER]

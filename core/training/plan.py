@@ -1,0 +1,48 @@
+"""How many steps a training takes, and the learning rate of each."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.config import TrainingConfig
+from core.runs import Extension
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training over which the schedule runs once: the run itself, or epochs that were added to it.
+
+    Attributes:
+        first_step: Updates done before it.
+        last_step: Updates done after it, unless early stopping ends it sooner.
+        last_epoch: The epoch in which it ends.
+    """
+
+    first_step: int
+    last_step: int
+    last_epoch: int
+
+
+def plan_stages(config: TrainingConfig, examples: int, extensions: Sequence[Extension] = ()) -> list[Stage]:
+    """Return the stages of a run on a number of training examples, in order.
+
+    A linear schedule begins anew in each stage: a warm restart (Loshchilov & Hutter 2017, SGDR).
+    """
+    steps = steps_per_epoch(config, examples)
+    last = min(config.epochs * steps, config.max_steps or math.inf)
+    stages = [Stage(0, int(last), math.ceil(last / steps))]
+    for added in extensions:
+        last_epoch = added.after_epoch + added.epochs
+        stages.append(Stage(added.after_step, added.after_step + added.epochs * steps, last_epoch))
+    return stages
+
+
+def steps_per_epoch(config: TrainingConfig, examples: int) -> int:
+    """Return the updates of one pass over a number of training examples."""
+    return math.ceil(examples / config.batch_size)
+
+
+def learning_rate_at(config: TrainingConfig, stage: Stage, step: int) -> float:
+    """Return the learning rate of the step after ``step`` updates."""
+    done = (step - stage.first_step) / (stage.last_step - stage.first_step)
+    return config.learning_rate * (1 - done if config.schedule == "linear" else 1)
