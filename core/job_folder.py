@@ -1,6 +1,8 @@
 """The folder of a job: its state, its lock, its progress, and the request to stop."""
 
 import json
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,7 +34,7 @@ class JobProgress(Section):
     """What a running job does just now.
 
     ``done`` of ``total`` units; 0 of 0 where the work cannot be counted. ``began`` is when the phase began and ``time``
-    when this was written, both in seconds since 1970.
+    when this was written, both in seconds since 1970. ``memory_mb`` is the most memory its process has held (10^6 bytes).
     """
 
     phase: str
@@ -40,6 +42,7 @@ class JobProgress(Section):
     total: int
     began: float
     time: float
+    memory_mb: float = 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -200,5 +203,14 @@ class JobReporter:
 
     def _write(self) -> None:
         self.written = time.monotonic()
-        progress = JobProgress(phase=self.phase, done=self.done, total=self.total, began=self.began, time=time.time())
+        progress = JobProgress(
+            phase=self.phase, done=self.done, total=self.total, began=self.began, time=time.time(),
+            memory_mb=round(peak_memory_mb(), 1),
+        )  # fmt: skip
         replace_json(self.job.path / "progress.json", progress.model_dump())
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has held, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

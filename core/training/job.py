@@ -3,10 +3,8 @@
 import importlib.metadata
 import os
 import platform
-import resource
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +18,7 @@ from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import DataError, ReviewscopeError, RunError
 from core.files import hold_lock, write_bytes
-from core.job_folder import Status
+from core.job_folder import Status, peak_memory_mb
 from core.models.model_file import is_sound_model
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
@@ -265,9 +263,3 @@ def summarise(outcome: Outcome, evaluation: Evaluation | None, total_seconds: fl
     return result.model_copy(
         update={"test_accuracy": metrics["accuracy"].value, "test_loss": metrics["log_loss"].value}
     )
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory this process has held, in MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
