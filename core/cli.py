@@ -4,48 +4,48 @@ Heavy libraries are imported inside the commands that need them, so that a wrong
 """
 
 import io
-import math
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from core import settings
-from core.config import PRESETS, RunConfig, preset_config, with_data, with_settings
+from core.cli_runs import add_commands, execute_here, run_document
+from core.config import PRESETS, Meaning, RunConfig, preset_config, with_data, with_settings
 from core.errors import ConfigError, DataError, ReviewscopeError
-from core.jobs import (
-    SLOTS,
-    enqueue,
-    has_worker,
-    list_waiting,
-    queue_evaluation,
-    run_job,
-)
-from core.jobs import stop as stop_job
-from core.jobs import work as work_slot
-from core.runs import Run, create_run, find_model, find_run, list_damaged_runs, list_runs
-from core.terminal import catch_stop, print_result, show_progress
+from core.jobs import queue_evaluation, submit_run, submit_runs
+from core.runs import create_run, find_model, find_run, list_runs
+from core.terminal import AsJson, print_result, show_progress
 
 app = typer.Typer(
     help="Train a sentiment model, see where it errs, and score a spreadsheet.",
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
 started = time.monotonic()
+add_commands(app)
 
 Reference = Annotated[str, typer.Argument(metavar="RUN", help="A run id, latest, starter, an imported id, or a file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 Preset = Annotated[str, typer.Option(help=f"One of: {', '.join(PRESETS)}.")]
 Data = Annotated[str, typer.Option(metavar="imdb|demo|FILE", help="The data set; FILE is a labelled table.")]
 TextColumn = Annotated[str | None, typer.Option(help="The column of texts; guessed when left out.")]
 LabelColumn = Annotated[str | None, typer.Option(help="The column of labels; guessed when left out.")]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="stars|VALUE=MEANING,...", help="How labels are read: negative, positive or left out; see the guide."
+    ),
+]
+WithTest = Annotated[bool, typer.Option("--test", help="Also score the test split, once.")]
 InQueue = Annotated[bool, typer.Option("--queue", help="Leave it to a worker and return at once.")]
 Settings = Annotated[list[str], typer.Option("--set", metavar="field=value", help="Change a setting; repeatable.")]
 
 
-CHOSEN_ELSEWHERE = ("model.kind", "data.source", "data.path", "data.text_column", "data.label_column")
+CHOSEN_ELSEWHERE = (
+    "model.kind", "data.source", "data.path", "data.text_column", "data.label_column", "data.label_map",
+)  # fmt: skip
 DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
 
 
@@ -76,52 +76,119 @@ def train(
     data: Data = "imdb",
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    labels: Labels = None,
     assignments: Settings = [],  # noqa: B006 (typer copies it)
     name: Annotated[str | None, typer.Option(help="The run's name; the preset and a number when left out.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="Also score the test split, once.")] = False,
+    test: WithTest = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10, help="Train it this many times, each with a seed of its own.")
+    ] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="End on time: as many steps as fit are taken.")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's event files.")] = False,
     queue: InQueue = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a preset on a data set. Ctrl+C stops and keeps the best so far."""
+    config = _training_config(preset, data, text_column, label_column, labels, assignments)
+    if minutes is not None:
+        config = _fit_minutes(config, minutes, with_test=test)
+    configs = [_with_seed(config, config.training.seed + number) for number in range(seeds)]
+    if queue:
+        options = {"with_test": test, "with_tensorboard": tensorboard}
+        queued = (
+            [submit_run(config, preset, name, **options)] if seeds == 1
+            else submit_runs(configs, preset, name or preset, **options)
+        )  # fmt: skip
+        documents = [run_document(run) for run in queued]
+    else:
+        group = f"{name or preset}-{time.time_ns():x}" if seeds > 1 else None
+        documents = [_train_here(each, preset, name, test, tensorboard, group) for each in configs]
+    print_result(documents[0] if seeds == 1 else _summary(documents), as_json=as_json)
+
+
+def _train_here(
+    config: RunConfig, preset: str, name: str | None, test: bool, tensorboard: bool, group: str | None
+) -> dict[str, Any]:
+    """Train in this process and return the run's figures."""
+    global started
+    from core.training.job import check_data
+
+    check_data(config)
+    run = create_run(config, preset, name, with_test=test, with_tensorboard=tensorboard, group=group)
+    execute_here(run, started)
+    started = time.monotonic()  # of a next one, which finds the libraries loaded
+    return run_document(run)
+
+
+def _summary(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return several runs' figures with the mean and the range of their validation accuracy."""
+    from core.evaluation.comparison import spread
+
+    values = [document["valid_accuracy"] for document in documents if document.get("valid_accuracy") is not None]
+    found = vars(spread(values)) if values else {}
+    return {"runs": [document["run_id"] for document in documents], "valid_accuracy": found}
+
+
+def _training_config(
+    preset: str,
+    data: str,
+    text_column: str | None,
+    label_column: str | None,
+    labels: str | None,
+    assignments: list[str],
+) -> RunConfig:
     for path in (assignment.partition("=")[0] for assignment in assignments):
         if path in CHOSEN_ELSEWHERE:
             raise ConfigError(
                 f"{path} is not a matter of --set: choose a preset for the model and --data for the data."
             )
-    config = with_settings(with_data(preset_config(preset), data, text_column, label_column), assignments)
-    if queue:
-        run = create_run(config, preset, name, with_test=test)
-        enqueue(run)
-        print_result(run_document(run), as_json=as_json)
-        return
-    from core.training.job import train as train_preset
-    from core.training.trainer import Watcher
+    label_map = _read_label_map(labels, data, label_column)
+    return with_settings(with_data(preset_config(preset), data, text_column, label_column, label_map), assignments)
 
-    with catch_stop() as stop, show_progress() as progress:
-        run, _ = train_preset(
-            preset,
-            data,
-            settings=assignments,
-            text_column=text_column,
-            label_column=label_column,
-            name=name,
-            with_test=test,
-            watcher=Watcher(progress.on_phase, progress.on_notice, progress.on_progress, stop),
-            started=started,
-        )
-    print_result(run_document(run), as_json=as_json)
+
+def _with_seed(config: RunConfig, seed: int) -> RunConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+
+
+def _fit_minutes(config: RunConfig, minutes: float, *, with_test: bool) -> RunConfig:
+    """Rehearse, and return the settings with as many steps as fit."""
+    from core.training.forecast import create_forecast_job, fit_budget
+    from core.training.forecast import forecast as foresee
+    from core.training.rehearsal import rehearse
+
+    job = create_forecast_job(config)
+    costs = job.costs if job.is_fresh and job.costs else rehearse(config)
+    job.save_costs(costs)
+    expected = foresee(config, costs, with_test=with_test, earlier=list_runs())
+    return fit_budget(config, costs, expected, 60 * minutes)
 
 
 @app.command()
-def resume(run_id: Annotated[str, typer.Argument(metavar="RUN")], as_json: AsJson = False) -> None:
-    """Go on with a run that was stopped, interrupted or failed; a finished one only reports."""
-    run = find_run(run_id)
-    from core.training.job import execute_run
-    from core.training.trainer import Watcher
+def forecast(
+    preset: Preset = "fast",
+    data: Data = "imdb",
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    labels: Labels = None,
+    assignments: Settings = [],  # noqa: B006 (typer copies it)
+    test: WithTest = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how long a training will take here, from some seconds of rehearsal and from what earlier runs took."""
+    config = _training_config(preset, data, text_column, label_column, labels, assignments)
+    from core.training.forecast import create_forecast_job
+    from core.training.forecast import forecast as foresee
+    from core.training.job import check_data
+    from core.training.rehearsal import rehearse
 
-    with catch_stop() as stop, show_progress() as progress:
-        execute_run(run, Watcher(progress.on_phase, progress.on_notice, progress.on_progress, stop), started)
-    print_result(run_document(run), as_json=as_json)
+    start = time.monotonic() - started
+    check_data(config)
+    costs = rehearse(config)
+    create_forecast_job(config).save_costs(costs)
+    expected = foresee(config, costs, with_test=test, earlier=list_runs(), start=start)
+    print_result({"preset": preset, **expected.model_dump(mode="json")}, as_json=as_json)
 
 
 @app.command()
@@ -173,6 +240,35 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    reference: Reference,
+    other: Reference,
+    data: Annotated[
+        str | None, typer.Option(metavar="imdb|demo|FILE", help="The first run's own when left out.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, valid or test; of a table also all.")] = "test",
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models on the same reviews: the difference, its interval, and McNemar's test."""
+    config = _evaluated_config(reference, data, split, text_column, label_column)
+    from core.evaluation.comparison import describe_comparison
+    from core.prediction.comparing import compare_models
+
+    with show_progress() as progress:
+        progress.on_phase(f"Scoring the {split} split", 0)
+        comparison = compare_models(reference, other, config, split, progress.on_progress)
+    title, sentence = describe_comparison(comparison, reference, other)
+    document = asdict(comparison)
+    if not as_json:
+        document["differences"] = {
+            name: _metric_line(difference) for name, difference in comparison.differences.items()
+        }
+    print_result({"title": title, "sentence": sentence, **document}, as_json=as_json)
+
+
+@app.command()
 def predict(
     reference: Reference,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Reviews to read.")] = None,
@@ -214,60 +310,6 @@ def predict(
     print_result({"rows": ledger.rows, **vars(ledger), "rejects_file": rejects_file}, as_json=as_json)
 
 
-@app.command()
-def runs(as_json: AsJson = False) -> None:
-    """List all runs, best validation accuracy first."""
-    documents = [run_document(run) for run in list_runs()]
-    documents.sort(key=lambda document: -(document.get("valid_accuracy") or 0))
-    if as_json:
-        print_result({"runs": documents}, as_json=True)
-        return
-    for run_id in list_damaged_runs():
-        print(f"{run_id:<24} damaged      its files cannot be read; restore or delete its folder")
-    for document in documents:
-        accuracy = document.get("valid_accuracy")
-        shown = "–" if accuracy is None else f"{accuracy:.2%}"
-        print(f"{document['run_id']:<24} {document['status']:<12} validation {shown:>7}  {document['message']}")
-    if not documents:
-        print(f"No run in {settings.home()} yet. `python -m core train --preset fast --data demo` makes one.")
-
-
-@app.command()
-def stop(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
-    """Ask a running training to stop and keep its best, or take a waiting one out of the queue."""
-    run = find_run(run_id)
-    stop_job(run)
-    print_result({"run_id": run.run_id, "status": run.state.status}, as_json=False)
-
-
-@app.command()
-def jobs(as_json: AsJson = False) -> None:
-    """List what runs and what waits, slot by slot."""
-    slots = {
-        slot: {"worker": has_worker(slot), "waiting": [str(each.job.path) for each in list_waiting(slot)]}
-        for slot in SLOTS
-    }
-    running = [run.run_id for run in list_runs() if run.state.status == "running"]
-    print_result({"running": running, **slots}, as_json=as_json)
-
-
-@app.command()
-def worker(
-    slot: Annotated[str, typer.Option(help=f"One of: {', '.join(SLOTS)}.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Never end: for systemd or a container.")] = False,
-) -> None:
-    """Run the jobs of a slot, then wait ten minutes for more."""
-    if slot not in SLOTS:
-        raise ConfigError(f"There is no slot {slot!r}. Choose one of: {', '.join(SLOTS)}.")
-    work_slot(slot, warm_seconds=math.inf if wait else settings.warm_seconds())
-
-
-@app.command()
-def work(folder: Annotated[Path, typer.Argument(metavar="FOLDER")]) -> None:
-    """Run one job's folder in this process."""
-    run_job(folder.resolve())
-
-
 @app.command("export")
 def export_command(
     reference: Reference, target: Annotated[Path, typer.Argument(metavar="FILE")], as_json: AsJson = False
@@ -289,18 +331,28 @@ def import_command(source: Annotated[Path, typer.Argument(metavar="FILE")], as_j
 @app.command()
 def data(
     name: Annotated[str, typer.Argument(metavar="imdb|demo|FILE")],
+    preset: Preset = "fast",
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    labels: Labels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a data set holds, and its fingerprint."""
-    config = with_data(RunConfig(), name, text_column, label_column).data
+    """Tell what a data set holds as a preset reads it: balance, lengths, duplicates, words; and its fingerprint."""
+    label_map = _read_label_map(labels, name, label_column)
+    config = with_data(preset_config(preset), name, text_column, label_column, label_map)
     from core.data.labelled import fingerprint
-    from core.data.sources import load_dataset, to_columns
+    from core.data.sources import load_columns
+    from core.evaluation.profile import profile_data
+    from core.profiling import profile_document, profile_lines
 
-    splits = {split: to_columns(dataset.data.table) for split, dataset in load_dataset(config).items()}
+    with show_progress() as progress:
+        progress.on_phase("Loading the data", 0)
+        splits = load_columns(config.data)
+        profile = profile_data(splits, config, lambda phase, _: progress.on_phase(phase, 0))
     counts = {split: {"n": len(rows), "positive": int(rows.labels.sum())} for split, rows in splits.items()}
-    print_result({"splits": counts, "fingerprint": fingerprint(splits)}, as_json=as_json)
+    document = {"splits": counts, "fingerprint": fingerprint(splits)}
+    document |= profile_document(profile) if as_json else profile_lines(profile, splits, config)
+    print_result(document, as_json=as_json)
 
 
 @app.command("sample-table")
@@ -315,11 +367,13 @@ def sample_table(target: Annotated[Path, typer.Argument(metavar="FILE")], as_jso
     print_result({"rows": rows, "file": str(target)}, as_json=as_json)
 
 
-def run_document(run: Run) -> dict[str, Any]:
-    """Return a run's id, status, message and figures as plain values."""
-    state = run.state
-    figures = run.result.model_dump() if run.result else {}
-    return {"run_id": run.run_id, "status": state.status, "message": state.message, **figures}
+def _read_label_map(written: str | None, data_name: str, label_column: str | None) -> dict[str, Meaning] | None:
+    """Return what --labels asks for; it belongs to a table, which with_data sees to."""
+    if written is None or data_name in ("imdb", "demo"):
+        return None if written is None else {}
+    from core.data.labels import parse_label_map
+
+    return parse_label_map(written, Path(data_name), label_column)
 
 
 def _evaluated_config(

@@ -34,7 +34,8 @@ class JobProgress(Section):
     """What a running job does just now.
 
     ``done`` of ``total`` units; 0 of 0 where the work cannot be counted. ``began`` is when the phase began and ``time``
-    when this was written, both in seconds since 1970. ``memory_mb`` is the most memory its process has held (10^6 bytes).
+    when this was written, both in seconds since 1970. ``memory_mb`` is the most memory that its process has held, in MB
+    of 10^6 bytes.
     """
 
     phase: str

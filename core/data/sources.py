@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core import settings
-from core.config import DataConfig, RunConfig
+from core.config import LABELS, DataConfig, Meaning, RunConfig
 from core.data.labelled import LabelledTexts, cut_stratified
+from core.data.labels import LABEL_SPELLINGS, MEANINGS, count_labels, guess_label_column, map_stars, normalise_label
 from core.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
-
-    from core.data.tables import TableFormat
 
 IMDB_HUB_NAME = "stanfordnlp/imdb"
 IMDB_REVISION = "e6281661ce1c48d982bc483cf8a173c1bbeb5d31"
@@ -28,11 +27,6 @@ HUB_TIMEOUT_SECONDS = 8.0
 SPLITS = ("train", "test")
 TABLE_TEST_FRACTION = 0.2
 TABLE_TEST_SEED = 0
-LABEL_SPELLINGS = {
-    "0": 0, "negative": 0, "neg": 0, "-1": 0, "false": 0, "no": 0, "bad": 0,
-    "1": 1, "positive": 1, "pos": 1, "+1": 1, "true": 1, "yes": 1, "good": 1,
-}  # fmt: skip
-LABEL_COLUMNS = ("label", "sentiment", "class", "target", "polarity")
 
 
 def load_dataset(config: DataConfig) -> "DatasetDict":
@@ -104,12 +98,13 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
     """
     if split == "test":
         return splits["test"]
-    if split == "all" and config.data.source == "table" and config.data.path is not None:
-        return read_labelled_table(Path(config.data.path), config.data.text_column, config.data.label_column)
+    data = config.data
+    if split == "all" and data.source == "table" and data.path is not None:
+        return read_labelled_table(Path(data.path), data.text_column, data.label_column, data.label_map)
     if split not in ("train", "valid"):
         raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test; of a table also all.")
     train = splits["train"]
-    rows, valid_rows = cut_stratified(train.labels, config.data.validation_fraction, config.training.seed)
+    rows, valid_rows = cut_stratified(train.labels, data.validation_fraction, config.training.seed)
     return train.take(rows if split == "train" else valid_rows)
 
 
@@ -163,60 +158,68 @@ def _load_demo() -> dict[str, LabelledTexts]:
 
 
 def _load_table(config: DataConfig) -> dict[str, LabelledTexts]:
-    """Read a labelled table of the user's; a fifth of it, the same for every seed, becomes the test split."""
+    """Read a labelled table of the user's; a fifth of it, the same for every seed, becomes the test split.
+
+    Rows that the label map leaves out are gone before the cut.
+    """
     if config.path is None:
         raise DataError("The data source 'table' needs a file: set data.path, or pass --data FILE.")
-    rows = read_labelled_table(Path(config.path), config.text_column, config.label_column)
+    rows = read_labelled_table(Path(config.path), config.text_column, config.label_column, config.label_map)
     train, test = cut_stratified(rows.labels, TABLE_TEST_FRACTION, TABLE_TEST_SEED)
     return {"train": rows.take(train), "test": rows.take(test)}
 
 
-def read_labelled_table(path: Path, text_column: str | None, label_column: str | None) -> LabelledTexts:
-    """Read every row of a CSV-like table as a labelled text.
+def read_labelled_table(
+    path: Path, text_column: str | None, label_column: str | None, label_map: Mapping[str, Meaning] | None = None
+) -> LabelledTexts:
+    """Read the rows of a CSV-like table as labelled texts, without those that ``label_map`` leaves out.
+
+    Values are compared trimmed and whatever their case; without a map, the usual spellings are known.
 
     Raises:
         TableError: The file is not such a table.
-        DataError: A row is malformed or has a label of no usual spelling; the first such line is named.
+        DataError: A row is malformed or its label is not known; the first such line is named.
     """
     from core.data.tables import Reject, column_index, guess_text_column, read_rows, sniff_table
 
     table_format = sniff_table(path)
     text_name = text_column or guess_text_column(path, table_format)
-    label_name = label_column or _guess_label_column(path, table_format.columns)
+    label_name = label_column or guess_label_column(path, table_format.columns)
     text_place, label_place = column_index(table_format, text_name), column_index(table_format, label_name)
+    known = LABEL_SPELLINGS if label_map is None else label_map
+    meanings = {normalise_label(value): meaning for value, meaning in known.items()}
     texts, labels, faults = [], [], []
     for row in read_rows(path, table_format):
         if isinstance(row, Reject):
             faults.append(f"line {row.line}: {row.reason}")
-        elif (label := LABEL_SPELLINGS.get(row.fields[label_place].strip().casefold())) is None:
+        elif (meaning := meanings.get(normalise_label(row.fields[label_place]))) is None:
             faults.append(f"line {row.line}: the label {row.fields[label_place][:40]!r} is not a known one")
-        else:
+        elif meaning in LABELS:
             texts.append(row.fields[text_place])
-            labels.append(label)
+            labels.append(LABELS.index(meaning))
     if faults:
+        expected = ", ".join(value[:40] or repr(value) for value in meanings)
         raise DataError(
-            f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of "
-            f"{', '.join(LABEL_SPELLINGS)} in {label_name!r}. {_advice(path, table_format, label_place)}"
+            f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of {expected} "
+            f"in {label_name!r}. {_advice(path, label_name, label_map)}"
         )
     return LabelledTexts(pa.array(texts, pa.large_string()), np.array(labels, np.int64))
 
 
-def _advice(path: Path, table_format: "TableFormat", label_place: int) -> str:
-    """Return what to do about labels that are not known, stars above all."""
-    from core.data.tables import Row, read_rows
-
-    labels = {row.fields[label_place].strip() for row in read_rows(path, table_format) if isinstance(row, Row)}
-    if labels <= {"1", "2", "3", "4", "5"}:
-        return "These look like stars: write negative for 1 and 2, positive for 4 and 5, and leave out 3."
-    return "Correct or remove these rows."
-
-
-def _guess_label_column(path: Path, columns: tuple[str, ...]) -> str:
-    for name in LABEL_COLUMNS:
-        for column in columns:
-            if column.strip().casefold() == name:
-                return column
-    raise DataError(f"{path}: no column is called {' or '.join(LABEL_COLUMNS)}. Name the labels' with --label-column.")
+def _advice(path: Path, label_name: str, label_map: Mapping[str, Meaning] | None) -> str:
+    """Return what to do about rows that cannot be read, stars above all."""
+    if label_map is not None:
+        return "Correct or remove these rows, or say with --labels how their labels are read or that they are left out."
+    try:
+        stars = map_stars(count_labels(path, label_name))
+    except DataError as error:
+        return str(error)
+    if stars is None:
+        return "Correct or remove these rows, or say with --labels how each value is read."
+    sides = [", ".join(value for value in stars if stars[value] == meaning) for meaning in MEANINGS]
+    read = [f"{side} as {label}" for side, label in zip(sides, LABELS, strict=False) if side]
+    left_out = f", and to leave out {sides[-1]}" if sides[-1] else ""
+    return f"These look like stars: pass --labels stars to read {' and '.join(read)}{left_out}."
 
 
 def to_table(split: LabelledTexts) -> pa.Table:

@@ -136,7 +136,9 @@ def execute_forecast(job: ForecastJob, reporter: JobReporter) -> None:
         job.save_state("finished")
 
 
-def forecast(config: RunConfig, costs: Costs, *, with_test: bool = False, earlier: Sequence[Run] = ()) -> Forecast:
+def forecast(
+    config: RunConfig, costs: Costs, *, with_test: bool = False, earlier: Sequence[Run] = (), start: float = 0.0
+) -> Forecast:
     """Return how long a training takes; early stopping may end it sooner.
 
     Args:
@@ -144,12 +146,14 @@ def forecast(config: RunConfig, costs: Costs, *, with_test: bool = False, earlie
         costs: What was measured.
         with_test: The test split is scored at the end.
         earlier: Runs to learn from, newest first.
+        start: What the process needs before it begins: a worker waits warm, a command has to load its libraries.
     """
     stage = plan_stages(config.training, costs.n_train)[0]
     epoch_end = (costs.validation if costs.n_valid else 0.0) + costs.save
     has_baseline = bool(config.data.validation_fraction) and config.model.kind != "ngram"
     must_train_baseline = has_baseline and find_baseline(config, costs.fingerprint) is None
     parts = {
+        "start": start,
         "data": costs.load + costs.prepare,
         "line to beat": (costs.baseline or 0.0) if must_train_baseline else 0.0,
         "steps": stage.last_step * costs.step,
@@ -192,7 +196,7 @@ def fit_budget(config: RunConfig, costs: Costs, expected: Forecast, seconds: flo
     if expected.seconds <= seconds:
         return config
     available = BUDGET_MARGIN * seconds / expected.correction
-    fixed = sum(expected.parts[name] for name in ("data", "line to beat", "test"))
+    fixed = sum(expected.parts[name] for name in ("start", "data", "line to beat", "test"))
     steps = steps_per_epoch(config.training, costs.n_train)
     epoch_end = costs.validation + costs.save
     most = int((available - fixed - epoch_end) / (costs.step + epoch_end / steps))
@@ -205,13 +209,13 @@ def fit_budget(config: RunConfig, costs: Costs, expected: Forecast, seconds: flo
     return config.model_copy(update={"training": training})
 
 
-def note_forecast(run: Run, costs: Costs | None = None) -> None:
+def note_forecast(run: Run, start: float) -> None:
     """Write the forecast that holds for a run at its start into its folder; without a rehearsal there is none."""
     config = run.settings.config
-    costs = costs or find_forecast_job(config).costs
+    costs = find_forecast_job(config).costs
     if costs is None or run.forecast_file.exists() or any(run.checkpoint_folder.glob("*")):
         return
-    expected = forecast(config, costs, with_test=run.settings.with_test, earlier=list_runs())
+    expected = forecast(config, costs, with_test=run.settings.with_test, earlier=list_runs(), start=start)
     write_json(run.forecast_file, expected.model_dump())
 
 

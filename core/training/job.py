@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from core import settings as app_settings
-from core.config import LABELS, Meaning, preset_config, with_data, with_settings
+from core.config import LABELS, Meaning, RunConfig, preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import DataError, ReviewscopeError, RunError
@@ -63,10 +63,19 @@ def train(
         ReviewscopeError: Settings, data or training failed; the run folder keeps what was reached.
     """
     config = with_settings(with_data(preset_config(preset), data, text_column, label_column, label_map), settings)
-    if config.data.source == "table":
-        load_columns(config.data)  # a table that cannot be read is refused before there is a run
+    check_data(config)
     run = create_run(config, preset, name, with_test=with_test)
     return run, execute_run(run, watcher or Watcher(), time.monotonic() if started is None else started)
+
+
+def check_data(config: RunConfig) -> None:
+    """Refuse a table that cannot be read before there is a run.
+
+    Raises:
+        DataError: It cannot.
+    """
+    if config.data.source == "table":
+        load_columns(config.data)
 
 
 def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
@@ -80,6 +89,7 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
     Raises:
         ReviewscopeError: Another process trains it, the data is not the same any more, or the training failed.
     """
+    start = time.monotonic() - started
     state, result = run.state, run.result
     if state.status == "finished" and result and is_sound_model(run.model_file) and not _has_more_epochs(run, result):
         return result
@@ -89,7 +99,7 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         run.save_state("running")
         try:
             with _reserved_space(run):
-                outcome, evaluation = _train(run, watcher)
+                outcome, evaluation = _train(run, watcher, start)
                 result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
                 run.save_result(result)
         except Exception as error:
@@ -171,14 +181,14 @@ def _only_training(run: Run, watcher: Watcher) -> Iterator[None]:
             return
 
 
-def _train(run: Run, watcher: Watcher) -> tuple[Outcome, Evaluation | None]:
+def _train(run: Run, watcher: Watcher, start: float) -> tuple[Outcome, Evaluation | None]:
     watcher.on_phase("Loading the data", 0)
     config = run.settings.config
     splits = load_columns(config.data)
     data_fingerprint = fingerprint(splits)
     _check_origin(run, data_fingerprint, splits, watcher)
     _check_labels(splits["train"])
-    note_forecast(run)
+    note_forecast(run, start)
     note_baseline(run, splits["train"], data_fingerprint, watcher)
     outcome = train_model(
         run,

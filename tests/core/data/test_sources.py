@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import settings
-from core.config import DataConfig, RunConfig
+from core.config import DataConfig, Meaning, RunConfig
 from core.data import sources
 from core.data.labelled import fingerprint
 from core.data.sources import choose_split, load_columns, load_dataset, read_labelled_table, to_columns
@@ -100,8 +100,55 @@ def test_a_fifth_of_a_table_is_held_out_alike_for_every_seed(tmp_path: Path) -> 
 def test_stars_are_told_from_labels_with_the_way_to_map_them(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("text,label\n" + "".join(f"x,{star}\n" for star in (1, 2, 3, 4, 5)))
-    with pytest.raises(DataError, match="look like stars: write negative for 1 and 2"):
+    with pytest.raises(DataError, match="look like stars: pass --labels stars to read 1, 2 as negative and 4, 5 as"):
         read_labelled_table(path, None, None)
+
+
+STARS: dict[str, Meaning] = {"1": "negative", "2": "negative", "3": "left out", "4": "positive", "5": "positive"}
+
+
+def table_of_stars(path: Path, rows: int = 100) -> Path:
+    path.write_text("text,label\n" + "".join(f"review {row},{row % 5 + 1}\n" for row in range(rows)))
+    return path
+
+
+def test_a_label_map_reads_stars_and_leaves_out_the_middle(tmp_path: Path) -> None:
+    rows = read_labelled_table(table_of_stars(tmp_path / "t.csv", 10), None, None, STARS)
+    assert rows.labels.tolist() == [0, 0, 1, 1] * 2
+    assert rows.texts.to_pylist() == [f"review {row}" for row in (0, 1, 3, 4, 5, 6, 8, 9)]
+
+
+def test_rows_left_out_are_gone_before_the_test_split_is_cut(tmp_path: Path) -> None:
+    data = DataConfig(source="table", path=str(table_of_stars(tmp_path / "t.csv")), label_map=STARS)
+    splits = load_columns(data)
+    assert {name: len(split) for name, split in splits.items()} == {"train": 64, "test": 16}
+    assert splits["test"].labels.sum() == 8
+    without = tmp_path / "without.csv"
+    lines = [f"review {row},{row % 5 // 2}\n" for row in range(100) if row % 5 != 2]
+    without.write_text("text,label\n" + "".join(line.replace(",2", ",1") for line in lines))
+    assert fingerprint(load_columns(DataConfig(source="table", path=str(without)))) == fingerprint(splits)
+
+
+def test_a_label_map_is_compared_trimmed_and_whatever_the_case(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\na, MEH \nb,Super\nc,superb\n")
+    label_map: dict[str, Meaning] = {"Meh": "negative", " super": "positive", "SUPERB": "left out"}
+    assert read_labelled_table(path, None, None, label_map).labels.tolist() == [0, 1]
+
+
+def test_a_label_that_the_map_lacks_is_named_with_its_line_and_the_way_out(tmp_path: Path) -> None:
+    path = table_of_stars(tmp_path / "t.csv", 5)
+    label_map: dict[str, Meaning] = {"1": "negative", "5": "positive"}
+    words = r"3 rows .* line 3: the label '2' is not a known one. Expected one of 1, 5 in 'label'. .*--labels"
+    with pytest.raises(DataError, match=words):
+        read_labelled_table(path, None, None, label_map)
+
+
+def test_the_whole_of_a_foreign_table_is_read_through_its_map(tmp_path: Path) -> None:
+    config = RunConfig(
+        data=DataConfig(source="table", path=str(table_of_stars(tmp_path / "t.csv", 10)), label_map=STARS)
+    )
+    assert len(choose_split(load_columns(config.data), "all", config)) == 8
 
 
 def test_a_foreign_table_can_be_scored_whole_and_in_its_order(tmp_path: Path) -> None:
