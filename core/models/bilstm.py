@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.config import BiLSTMConfig
 from core.models.base import Batch, SentimentModel
+from core.models.layers import Dropout, reverse_texts
 from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.vocabulary import PAD
 
@@ -37,8 +38,8 @@ class BidirectionalLayer(nn.Module):
             float (B, T, 2H), each position's forward and backward state; positions after a text's end are undefined.
         """
         ahead, _ = self.forwards(inputs)
-        back, _ = self.backwards(take_positions(inputs, reverse))
-        return torch.cat([ahead, take_positions(back, reverse)], dim=2)
+        back, _ = self.backwards(reverse_texts(inputs, reverse))
+        return torch.cat([ahead, reverse_texts(back, reverse)], dim=2)
 
 
 class BiLSTM(SentimentModel):
@@ -55,7 +56,7 @@ class BiLSTM(SentimentModel):
         self.embedding = build_embedding(vocabulary_size, config.embedding_dim)
         widths = [config.embedding_dim] + [2 * config.hidden_size] * (config.num_layers - 1)
         self.lstm = nn.ModuleList(BidirectionalLayer(width, config.hidden_size) for width in widths)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.fc = nn.Linear(2 * config.hidden_size, 1)
 
     def collate(self, encoded: EncodedTexts) -> Batch:
@@ -109,11 +110,6 @@ def reversal_index(lengths: Tensor, width: int) -> Tensor:
     positions = torch.arange(width, device=lengths.device).expand(len(lengths), width)
     mirrored = lengths[:, None] - 1 - positions
     return torch.where(mirrored >= 0, mirrored, positions)
-
-
-def take_positions(states: Tensor, index: Tensor) -> Tensor:
-    """Return ``states[b, index[b, t]]`` for states (B, T, F) and index (B, T)."""
-    return states.gather(1, index[:, :, None].expand(-1, -1, states.shape[2]))
 
 
 def last_states(states: Tensor, lengths: Tensor) -> Tensor:

@@ -22,9 +22,8 @@ from core.job_folder import Status, peak_memory_mb
 from core.models.model_file import is_sound_model
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
-from core.runs import Extension, Run, RunOrigin, RunResult, create_run
+from core.runs import Run, RunOrigin, RunResult, create_run
 from core.training.baseline import note_baseline
-from core.training.checkpoint import list_checkpoints
 from core.training.forecast import note_forecast
 from core.training.trainer import Outcome, Watcher, train_model
 
@@ -111,24 +110,6 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         else:
             _end(run, "paused" if run.is_pause_requested else "stopped")
     return result
-
-
-def extend_run(run: Run, epochs: int) -> None:
-    """Add epochs to a finished run; whoever executes it next goes on from its end.
-
-    Raises:
-        RunError: It has not finished, or its last checkpoint is gone.
-    """
-    state, result = run.state, run.result
-    if state.status != "finished" or result is None:
-        raise RunError(f"Run {run.run_id} is {state.status}; only a finished run can be given more epochs.")
-    checkpoints = list_checkpoints(run.checkpoint_folder)
-    if not checkpoints:
-        raise RunError(f"Run {run.run_id} has no checkpoint to go on from. Start a new run with more epochs.")
-    after_step = max(line["step"] for line in run.read_history() if "loss" in line)
-    added = Extension(after_step=after_step, after_epoch=result.epochs, epochs=epochs)
-    about = run.about
-    run.save_about(about.model_copy(update={"extensions": (*about.extensions, added)}))
 
 
 def _has_more_epochs(run: Run, result: RunResult) -> bool:

@@ -16,14 +16,14 @@ from core.models.base import SentimentModel
 from core.models.model_file import Architecture, is_sound_model, save_model
 from core.preprocessing.encoders import Encoder
 from core.runs import HistoryWriter, Run
-from core.tensor_file import DamagedFileError, read_tensor_file, write_tensor_file
+from core.tensor_file import write_tensor_file
 from core.training.checkpoint import Position, any_kept_model, list_checkpoints, load_checkpoint, save_checkpoint
+from core.training.verdicts import VERDICTS_FORMAT, load_verdicts
 
 if TYPE_CHECKING:
     from core.training.events import EventMirror
 
 CHECKPOINT_SECONDS = 60.0
-VERDICTS_FORMAT = "reviewscope-validation/1"
 
 
 @dataclass
@@ -91,32 +91,6 @@ class Keeper:
             tensors |= {"before": earlier} if earlier is not None else {}
         document = json.dumps({"epoch": position.epoch, "step": position.step})
         write_tensor_file(self.run.verdicts_file, VERDICTS_FORMAT, document, tensors)
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """What the last two validations said.
-
-    Attributes:
-        epoch, step: When the last one was.
-        now: Logits of the V validation reviews, float32 (V).
-        before: Of the epoch before, float32 (V); None after the first.
-    """
-
-    epoch: int
-    step: int
-    now: NDArray[np.float32]
-    before: NDArray[np.float32] | None
-
-
-def load_verdicts(run: Run) -> Verdicts | None:
-    """Return what the last two validations of a run said; None before the first, or when the file is damaged."""
-    try:
-        file = read_tensor_file(run.verdicts_file, VERDICTS_FORMAT)
-        about = json.loads(file.document)
-        return Verdicts(about["epoch"], about["step"], file.tensors["now"], file.tensors.get("before"))
-    except (DamagedFileError, KeyError):
-        return None
 
 
 def resume_position(
