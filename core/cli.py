@@ -34,9 +34,7 @@ TextColumn = Annotated[str | None, typer.Option(help="The column of texts; guess
 LabelColumn = Annotated[str | None, typer.Option(help="The column of labels; guessed when left out.")]
 Labels = Annotated[
     str | None,
-    typer.Option(
-        metavar="stars|VALUE=MEANING,...", help="How labels are read: negative, positive or left out; see the guide."
-    ),
+    typer.Option(metavar="stars|VALUE=MEANING,...", help="Read each label as negative, positive or left out."),
 ]
 WithTest = Annotated[bool, typer.Option("--test", help="Also score the test split, once.")]
 InQueue = Annotated[bool, typer.Option("--queue", help="Leave it to a worker and return at once.")]

@@ -211,7 +211,8 @@ def epochs_done(history: History, steps_per_epoch: int) -> tuple[Floats, Floats]
     An epoch that was cut short, by a limit of steps, leaves out the rest of its stretch.
     """
     numbers, steps = history.steps["epoch"], history.steps["step"]
-    first = steps[np.searchsorted(numbers, numbers)] if len(steps) else steps
+    begins = np.diff(numbers, prepend=-1.0) != 0
+    first = steps[np.maximum.accumulate(np.where(begins, np.arange(len(steps)), 0))]
     done = numbers - 1 + (steps - first + 1) / max(steps_per_epoch, 1)
     places = np.searchsorted(steps, history.validations["step"], side="right") - 1
     return done, done[places] if len(done) else history.validations["epoch"]
@@ -257,18 +258,21 @@ def estimate_left(history: History, last_step: int, steps_per_epoch: int, early_
 
 def history_csv(history: History) -> str:
     """Return every line of a history as CSV, in order; what a line does not say stays empty."""
-    steps: list[list[Any]] = [
+    lines: list[list[Any]] = [
         [int(step), int(epoch), *figures, None, None, time]
         for step, epoch, *figures, time in zip(*(values.tolist() for values in history.steps.values()), strict=True)
     ]
-    validations: list[list[Any]] = [
+    lines += [
         [int(step), int(epoch), *[None] * 4, *figures]
         for step, epoch, *figures in zip(*(values.tolist() for values in history.validations.values()), strict=True)
     ]
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    writer.writerows(sorted([*steps, *validations], key=lambda line: float(line[0])))
+    lines.sort(
+        key=lambda line: int(line[0])
+    )  # steps that are equal keep their order: a validation comes after its step
+    writer.writerows(lines)
     return written.getvalue()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -97,10 +98,15 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
     with run.locked(), _only_training(run, watcher):
         run.save_state("running")
         try:
+            _remove_leftovers(run)
             with _reserved_space(run):
                 outcome, evaluation = _train(run, watcher, start)
                 result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
                 run.save_result(result)
+        except OSError as error:
+            failure = _explain_refusal(run, error)
+            _end(run, "failed", str(failure))
+            raise failure from error
         except Exception as error:
             message = str(error) if isinstance(error, ReviewscopeError) else f"Unexpected: {error!r}"
             _end(run, "failed", message)
@@ -122,12 +128,28 @@ def _end(run: Run, status: Status, message: str = "") -> None:
     """Write how a run ended, and start the user's own command when one is set."""
     run.save_state(status, message)
     command = app_settings.end_command()
-    if command and status in ("finished", "failed"):
+    if command.strip() and status in ("finished", "failed"):
         environment = os.environ | {"REVIEWSCOPE_RUN": run.run_id, "REVIEWSCOPE_STATUS": status}
         try:
             subprocess.Popen(shlex.split(command), env=environment, start_new_session=True)
         except (OSError, ValueError) as error:
             print(f"The command of {app_settings.END_COMMAND_VARIABLE} could not be started: {error}", flush=True)
+
+
+def _explain_refusal(run: Run, error: OSError) -> RunError:
+    """Return the sentence for a call that the operating system refused and nothing nearer to it explains."""
+    where = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
+    return RunError(
+        f"Run {run.run_id} could not go on: {error.strerror or error}{where}. Free some disk space or check the "
+        "workspace's permissions, then resume it."
+    )
+
+
+def _remove_leftovers(run: Run) -> None:
+    """Remove what killed processes had half written; the name and notes are others' to write, at any time."""
+    for path in run.path.rglob(".*.tmp"):
+        if not path.name.startswith(".about.json."):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -150,7 +172,9 @@ def _only_training(run: Run, watcher: Watcher) -> Iterator[None]:
         with ExitStack() as stack:
             try:
                 stack.enter_context(hold_lock(path, "busy"))
-            except ReviewscopeError:
+            except ReviewscopeError as error:
+                if str(error) != "busy":
+                    raise  # the lock cannot be had at all: waiting would last for ever
                 if not waited:
                     watcher.on_notice("Another training is running here; this one begins when it has ended.")
                 waited = True

@@ -85,8 +85,8 @@ class Keeper:
         """Write validation's logits beside those of the epoch before, so that a page can tell what was newly read."""
         before = load_verdicts(self.run)
         tensors = {"now": logits.astype(np.float32)}
-        if before is not None:
-            # After a resume the file may already speak of this epoch.
+        if before is not None and before.epoch in (position.epoch - 1, position.epoch):
+            # After a resume the file may already speak of this epoch; after a start anew, of one far ahead.
             earlier = before.now if before.epoch < position.epoch else before.before
             tensors |= {"before": earlier} if earlier is not None else {}
         document = json.dumps({"epoch": position.epoch, "step": position.step})

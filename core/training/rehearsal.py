@@ -26,6 +26,7 @@ from core.training.plan import Stage, plan_stages
 from core.training.trainer import EncodedSplit, Learner, build_learner, encode_split, prepare_torch, training_step
 
 SAMPLE = 2_500
+PART = 5  # every fifth of the sample
 WARM_STEPS = 2
 STEP_SECONDS = 4.0
 SCORE_SECONDS = 1.5
@@ -60,19 +61,22 @@ def _measure(config: RunConfig, splits: dict[str, LabelledTexts], name: str, loa
     n_train = min(config.data.limit or len(rows), len(rows))
     sample = train_split.take(rows[draw_rows(train_split.labels[rows], SAMPLE, seed)])
 
-    fitting, encoder = _timed(lambda: fit_encoder(sample.texts, _scaled(config, len(sample) / len(rows))))
-    encoding, encoded = _timed(lambda: encode_split(encoder, sample))
+    scaled = _scaled(config, len(sample) / len(rows))
+    part = sample.take(np.arange(0, len(sample), PART))
+    fitting, encoder = _time_growth(lambda texts: fit_encoder(texts.texts, scaled), part, sample, len(rows))
+    encoding, encoded = _time_growth(
+        lambda texts: encode_split(encoder, texts), part, sample, n_train + len(valid_rows)
+    )
     learner = build_learner(config, encoder, [Stage(0, 10**9, 10**9)])
     preparing, _ = _timed(lambda: learner.model.prepare(encoded.encoded, sample.labels))
     step, timed = _time_steps(learner, encoded)
     scoring = _time_scoring(learner, encoded)
     saving = _time_saving(config, learner)
 
-    texts = len(sample)
-    per_text = encoding / texts
+    per_text = encoding / (n_train + len(valid_rows))
     return Costs(
         load=load_seconds,
-        prepare=fitting * len(rows) / texts + (per_text + preparing / texts) * n_train + per_text * len(valid_rows),
+        prepare=fitting + encoding + preparing / len(sample) * n_train,
         step=step,
         validation=scoring * len(valid_rows),
         save=saving,
@@ -99,7 +103,7 @@ def _scaled(config: RunConfig, share: float) -> RunConfig:
 def _time_steps(learner: Learner, encoded: EncodedSplit) -> tuple[float, int]:
     """Return the mean seconds of a step over batches of all lengths, and how many were timed.
 
-    Steps are timed from short and long batches in turn; the mean over all follows from time per padded token.
+    Steps are timed from short and long batches in turn; the mean over all follows from how time grows with tokens.
     """
     config = learner.config
     batches = epoch_batches(encoded.encoded.lengths, config.batch_size, config.seed, 1)
@@ -115,7 +119,19 @@ def _time_steps(learner: Learner, encoded: EncodedSplit) -> tuple[float, int]:
         if sum(seconds) > STEP_SECONDS:
             break
     mean_tokens = float(np.mean([_tokens(encoded, batch) for batch in batches]))
-    return sum(seconds) / sum(tokens) * mean_tokens, len(seconds)
+    return _value_on_line(np.array(tokens, np.float64), np.array(seconds), mean_tokens), len(seconds)
+
+
+def _value_on_line(x: NDArray[np.float64], y: NDArray[np.float64], at: float) -> float:
+    """Return the value at a place of the line through the median slope (Theil 1950, Sen 1968).
+
+    A step that the machine happened to delay does not move it.
+    """
+    first, second = np.triu_indices(len(x), 1)
+    apart = x[second] != x[first]
+    slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
+    slope = max(float(np.median(slopes)), 0.0) if len(slopes) else 0.0
+    return max(float(np.median(y - slope * x)) + slope * at, float(y.min()))
 
 
 def _tokens(encoded: EncodedSplit, batch: NDArray[np.int64]) -> int:
@@ -156,6 +172,20 @@ def _time_saving(config: RunConfig, learner: Learner) -> float:
 def _baseline_seconds(costs: Costs, config: RunConfig) -> float:
     stage = plan_stages(baseline_config(config).training, costs.n_train)[0]
     return costs.prepare + stage.last_step * costs.step + stage.last_epoch * (costs.validation + costs.save)
+
+
+def _time_growth(
+    work: Callable[[LabelledTexts], Result], part: LabelledTexts, sample: LabelledTexts, wanted: int
+) -> tuple[float, Result]:
+    """Return the seconds that work on ``wanted`` texts takes, and its result on the sample.
+
+    What does not grow with the texts is told apart by a first go on a part of them, which also warms up.
+    """
+    work(part)
+    little, _ = _timed(lambda: work(part))
+    much, result = _timed(lambda: work(sample))
+    slope = max((much - little) / max(len(sample) - len(part), 1), 0.5 * much / len(sample))
+    return much + slope * (wanted - len(sample)), result
 
 
 def _timed(work: Callable[[], Result]) -> tuple[float, Result]:

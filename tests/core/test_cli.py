@@ -138,6 +138,10 @@ def test_a_killed_run_is_interrupted_and_resumes_to_the_end_of_one_never_killed(
         (["train", "--data", "demo", "--text-column", "x"], "belong to a table"),
         (["train", "--set", "model.kind=bilstm"], "choose a preset for the model"),
         (["train", "--set", "data.path=/etc/passwd"], "--data for the data"),
+        (["train", "--set", 'data.label_map={"1": "negative"}'], "--data for the data"),
+        (["train", "--data", "demo", "--labels", "stars"], "--labels belongs to a table; demo has its own"),
+        (["data", "missing.csv", "--labels", "stars"], "missing.csv"),
+        (["data", "missing.csv", "--labels", "1=good"], "expected one of negative, positive, left out"),
         (["predict", "starter", "text", "--strict"], "belong to a table"),
         (["predict", "starter", " "], "TEXT 1 is empty"),
         (["predict", "starter", "--input", "x.csv", "--output", ""], "with --input and --output"),
@@ -172,6 +176,42 @@ def test_a_table_with_an_odd_label_names_the_first_such_row(tmp_path: Path) -> N
     assert "2 rows cannot be trained on" in sentence and "line 42: the label 'maybe'" in sentence
 
 
+def test_stars_are_trained_on_once_their_labels_are_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "stars.csv"
+    reviews = invent_reviews(200)
+    stars = [(1, 5)[label] if row % 5 else 3 for row, label in enumerate(reviews.labels)]
+    lines = [f"{text},{star}\n" for text, star in zip(reviews.texts.to_pylist(), stars, strict=True)]
+    path.write_text("text,stars\n" + "".join(lines))
+    table = ["--label-column", "stars"]
+    assert "look like stars: pass --labels stars" in fail("train", "--data", path, *table)
+    by_name, by_hand = (
+        run("data", path, *table, "--labels", given) for given in ("stars", "1=negative,3=left out,5=positive")
+    )
+    assert by_name["splits"] == {"train": {"n": 128, "positive": 64}, "test": {"n": 32, "positive": 16}}
+    assert by_name == by_hand
+    trained = run("train", "--data", path, *table, "--labels", "stars", "--test", *SMALL)
+    assert trained["test_accuracy"] > 0.9
+    assert find_run(trained["run_id"]).settings.config.data.label_map == {
+        "1": "negative", "3": "left out", "5": "positive",
+    }  # fmt: skip
+    assert run("evaluate", "latest", "--split", "test")["n"] == 32
+
+
+def test_data_tells_lengths_duplicates_and_words(tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text("text,label\n" + "good film,1\nbad film,0\n" * 30)
+    document = run("data", path, "--preset", "classic")
+    assert document["splits"]["train"] == {"n": 48, "positive": 24}
+    assert document["duplicates"]["train_test"] == 12 and document["duplicates"]["within"]["train"]["repeated"] == 2
+    assert document["empty"] == {"train": 0, "valid": 0, "test": 0}
+    assert document["lengths"]["test"] == {"median": 2, "p90": 2, "p99": 2, "longest": 2, "cut": 0}
+    assert document["words"]["frequent"]["film"] == 44
+    leaning = {word["word"]: word["log_odds"] > 0 for word in document["words"]["one_sided"]}
+    assert leaning["good"] and not leaning["bad"]
+    out, _ = start("data", path).communicate(timeout=60)
+    assert "12 of test also in train" in out and "more in positive  good" in out and "positive: good film" in out
+
+
 def test_describe_tells_the_script_s_layers() -> None:
     document = run("describe", "--preset", "classic")
     assert document["parameters"] == 3_648_257 and len(document["layers"]) == 4
@@ -195,6 +235,14 @@ def test_the_starter_reaches_its_card_on_the_real_test_split(imdb_folder: Path) 
     assert document["n"] == 25_000 and accuracy >= 0.915
     card = (ROOT / "core" / "starter" / "MODEL_CARD.md").read_text()
     assert f"| Accuracy | {accuracy:.4f} |" in card and document["model_sha256"] in card
+
+
+def test_the_real_data_s_profile_is_told_at_once(imdb_folder: Path) -> None:
+    began = time.monotonic()
+    document = run("data", "imdb")
+    assert document["duplicates"]["train_test"] == 123
+    assert document["splits"]["train"] == {"n": 25_000, "positive": 12_500}
+    assert time.monotonic() - began < 40
 
 
 def test_no_command_of_the_workspace_leaves_it(tmp_path: Path) -> None:

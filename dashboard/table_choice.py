@@ -1,0 +1,141 @@
+"""Which data set is looked at or trained on, and the choice of a labelled table: file, columns, labels.
+
+All of it lies in the URL, so that the data page and the training page speak of the same data.
+"""
+
+from dataclasses import dataclass
+from shlex import quote
+
+import streamlit as st
+
+from core import settings
+from core.config import Meaning, RunConfig, with_data
+from core.data.labels import write_label_map
+from core.errors import ReviewscopeError
+from core.prediction.uploads import Upload, find_upload, save_upload
+from dashboard import cache, state
+from dashboard.components import draw_caption, draw_facts, failed_box
+from dashboard.label_mapping import draw_label_mapping
+from dashboard.run_view import DATA_NAMES
+
+TABLE_PARAMETERS = ("table", "text", "label", "labels")
+
+
+@dataclass(frozen=True)
+class ChosenData:
+    """What ``with_data`` needs to point a config at the data that somebody chose."""
+
+    data: str
+    text_column: str | None = None
+    label_column: str | None = None
+    label_map: dict[str, Meaning] | None = None
+
+    def apply(self, config: RunConfig) -> RunConfig:
+        """Return a config that reads this data."""
+        return with_data(config, self.data, self.text_column, self.label_column, self.label_map)
+
+    @property
+    def options(self) -> list[str]:
+        """Return the words of the command line that choose the same."""
+        words = [f"--data {quote(self.data)}"]
+        words += [f"--text-column {quote(self.text_column)}"] if self.text_column else []
+        words += [f"--label-column {quote(self.label_column)}"] if self.label_column else []
+        words += [f"--labels {quote(write_label_map(self.label_map))}"] if self.label_map is not None else []
+        return words
+
+
+def source_from_url() -> str:
+    """Return the data set that the URL names: imdb, demo (also when it names none) or table."""
+    asked = state.from_url("data")
+    if asked in DATA_NAMES:
+        return asked
+    return "table" if state.from_url("table") else "demo"
+
+
+def url_of(source: str) -> dict[str, str]:
+    """Return what the URL of another page needs to speak of the same data."""
+    asked = {name: state.from_url(name) for name in TABLE_PARAMETERS} if source == "table" else {}
+    return {"data": source, **{name: value for name, value in asked.items() if value is not None}}
+
+
+def draw_table_choice() -> ChosenData | None:
+    """Draw the upload of a labelled table, the choice of its columns and of how its labels are read.
+
+    None until all of them are chosen and every row can be read.
+    """
+    found = draw_table_columns()
+    return draw_labels(*found) if found is not None else None
+
+
+def draw_table_columns() -> tuple[Upload, str, str, int] | None:
+    """Draw the upload and the choice of columns; return upload, column of texts, column of labels and its place."""
+    draw_caption(
+        "A CSV with a column of texts and a column of labels or stars. A fifth of it is kept aside for test. It stays "
+        f"on this computer, in {settings.home() / 'uploads'}."
+    )
+    draw_upload()
+    upload = find_upload(state.from_url("table") or "")
+    if upload is None:
+        return None
+    try:
+        columns = list(upload.sniff().columns)
+    except ReviewscopeError as error:
+        with failed_box("table", str(error), "Nothing was trained."):
+            draw_caption("Choose another file above.")
+        return None
+    draw_facts(f"{upload.about.name}: {len(columns)} columns.")
+    text = _draw_column("Column of texts, by its place", columns, "text", 0)
+    label = _draw_column("Column of labels, by its place", columns, "label", min(1, len(columns) - 1))
+    return upload, columns[text], columns[label], label
+
+
+def draw_upload() -> None:
+    """Draw the place where a file is dropped; the file that came last is the one in the URL."""
+    generation = state.recall("table-generation", 0)
+    file = st.file_uploader("Labelled table", type="csv", key=f"table-{generation}", label_visibility="collapsed")
+    if file is not None:
+        upload = save_upload(file, file.name)
+        state.to_url(table=upload.upload_id, text=None, label=None, labels=None)
+        state.remember("table-generation", generation + 1)
+        st.rerun()
+
+
+def _draw_column(title: str, columns: list[str], name: str, default: int) -> int:
+    """Draw the choice of a column, whose place the URL holds."""
+    asked = state.from_url(name) or ""
+    place = int(asked) if asked.isascii() and asked.isdigit() and int(asked) < len(columns) else default
+    key = f"column-{name}"
+    state.remember(key, place)
+    found: int = st.selectbox(
+        title, range(len(columns)), key=key, format_func=lambda number: column_word(columns, number),
+        on_change=_choose_column, args=(name,),
+    )  # fmt: skip
+    return found
+
+
+def _choose_column(name: str) -> None:
+    """Carry a column's place into the URL; another column of labels has other values to read."""
+    state.to_url(**{name: str(state.recall(f"column-{name}"))})
+    if name == "label":
+        state.to_url(labels=None)
+
+
+def column_word(columns: list[str], number: int) -> str:
+    """Return a column's place and name, shortened."""
+    return f"{number + 1}: {columns[number][:40]}"
+
+
+def draw_labels(upload: Upload, text_column: str, label_column: str, place: int) -> ChosenData | None:
+    """Draw how the labels are read and how many reviews of each there are; None while a value is open."""
+    try:
+        counts = cache.count_values(upload.table, label_column)
+        label_map = draw_label_mapping(counts, f"labels-{upload.upload_id}-{place}")
+        if label_map is not None and set(label_map) != set(counts):
+            return None
+        negative, positive = cache.count_labels(upload.table, text_column, label_column, label_map)
+    except ReviewscopeError as error:
+        with failed_box("labels", str(error).replace(str(upload.table), upload.about.name), "Nothing was trained."):
+            draw_caption("Choose another column of labels, or correct the file and upload it again.")
+        return None
+    draw_caption(f"{negative:,} negative and {positive:,} positive reviews.")
+    return ChosenData(str(upload.table), text_column, label_column, label_map)
