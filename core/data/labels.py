@@ -80,7 +80,7 @@ def is_plain(values: Collection[str]) -> bool:
 
     With -1 and 1 a 0 is more likely neutral than negative, which nobody but the owner of the table can say.
     """
-    return set(values) <= set(LABEL_SPELLINGS) and not _has_middle(values)
+    return set(values) <= set(LABEL_SPELLINGS) and not has_middle(values)
 
 
 def propose_label_map(values: Collection[str]) -> dict[str, Meaning]:
@@ -91,7 +91,7 @@ def propose_label_map(values: Collection[str]) -> dict[str, Meaning]:
     """
     known: dict[str, Meaning] = {value: LABEL_SPELLINGS[value] for value in values if value in LABEL_SPELLINGS}
     if len(known) == len(values):
-        return known | {"0": "left out"} if _has_middle(values) else known
+        return known | {"0": "left out"} if has_middle(values) else known
     stars = map_stars(values)
     if stars is not None and {"negative", "positive"} <= set(stars.values()):
         return stars
@@ -129,7 +129,8 @@ def _read_stars(value: str) -> tuple[int, int | None] | None:
     return None
 
 
-def _has_middle(values: Collection[str]) -> bool:
+def has_middle(values: Collection[str]) -> bool:
+    """Tell whether normalised values are -1, 0 and 1, where 0 may be neutral."""
     return {"-1", "0"} <= set(values) and bool({"1", "+1"} & set(values))
 
 

@@ -15,7 +15,15 @@ import pyarrow.parquet as pq
 from core import settings
 from core.config import LABELS, DataConfig, Meaning, RunConfig
 from core.data.labelled import LabelledTexts, cut_stratified
-from core.data.labels import LABEL_SPELLINGS, MEANINGS, count_labels, guess_label_column, map_stars, normalise_label
+from core.data.labels import (
+    LABEL_SPELLINGS,
+    MEANINGS,
+    count_labels,
+    guess_label_column,
+    has_middle,
+    map_stars,
+    normalise_label,
+)
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -188,11 +196,13 @@ def read_labelled_table(
     text_place, label_place = column_index(table_format, text_name), column_index(table_format, label_name)
     known = LABEL_SPELLINGS if label_map is None else label_map
     meanings = {normalise_label(value): meaning for value, meaning in known.items()}
-    texts, labels, faults = [], [], []
+    texts, labels, faults, seen = [], [], [], set()
     for row in read_rows(path, table_format):
         if isinstance(row, Reject):
             faults.append(f"line {row.line}: {row.reason}")
-        elif (meaning := meanings.get(normalise_label(row.fields[label_place]))) is None:
+            continue
+        seen.add(normalise_label(row.fields[label_place]))
+        if (meaning := meanings.get(normalise_label(row.fields[label_place]))) is None:
             faults.append(f"line {row.line}: the label {row.fields[label_place][:40]!r} is not a known one")
         elif meaning in LABELS:
             texts.append(row.fields[text_place])
@@ -202,6 +212,11 @@ def read_labelled_table(
         raise DataError(
             f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of {expected} "
             f"in {label_name!r}. {_advice(path, label_name, label_map)}"
+        )
+    if label_map is None and has_middle(seen):
+        raise DataError(
+            f"{path}: {label_name!r} holds -1, 0 and 1, and only its owner knows whether 0 means neutral. Say how it is "
+            'read: --labels "-1=negative,0=left out,1=positive".'
         )
     return LabelledTexts(pa.array(texts, pa.large_string()), np.array(labels, np.int64))
 

@@ -183,3 +183,12 @@ def test_the_real_data_has_the_documented_shape(imdb_folder: Path) -> None:
     }
     shared = set(splits["train"].texts.to_pylist()) & set(splits["test"].texts.to_pylist())
     assert sum(text in shared for text in splits["test"].texts.to_pylist()) == 123
+
+
+def test_minus_one_zero_and_one_are_not_guessed_at(tmp_path: Path) -> None:
+    path = tmp_path / "three.csv"
+    path.write_text("text,label\n" + "".join(f"text {number},{number % 3 - 1}\n" for number in range(30)))
+    with pytest.raises(DataError, match="whether 0 means neutral"):
+        read_labelled_table(path, None, None)
+    rows = read_labelled_table(path, None, None, {"-1": "negative", "0": "left out", "1": "positive"})
+    assert len(rows) == 20 and rows.labels.sum() == 10
