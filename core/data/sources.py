@@ -215,7 +215,7 @@ def read_labelled_table(
         )
     if label_map is None and has_middle(seen):
         raise DataError(
-            f"{path}: {label_name!r} holds -1, 0 and 1, and only its owner knows whether 0 means neutral. Say how it is "
+            f"{path}: {label_name!r} holds -1, 0 and 1, and only you know whether 0 means neutral. Say how it is "
             'read: --labels "-1=negative,0=left out,1=positive".'
         )
     return LabelledTexts(pa.array(texts, pa.large_string()), np.array(labels, np.int64))
