@@ -14,7 +14,6 @@ from dashboard.components import (
     ago,
     draw_caption,
     draw_chart_title,
-    draw_facts,
     draw_head,
     draw_probability_bars,
     draw_section,
@@ -24,7 +23,7 @@ from dashboard.components import (
     interval_text,
     percent,
 )
-from dashboard.run_view import DATA_NAMES, TICK_SECONDS, test_interval
+from dashboard.run_view import DATA_NAMES, test_interval
 
 EXAMPLES = (
     "A small, patient film that earns every tear of its last act.",
@@ -46,7 +45,6 @@ def main() -> None:
         draw_try_it()
     with right:
         draw_doors(runs)
-    draw_running(runs)
     if runs:
         draw_last_runs(runs)
     else:
@@ -123,25 +121,6 @@ def draw_door(title: str, sentence: str, last: str, verb: str, page: str) -> Non
             st.switch_page(f"../pages/{page}.py", query_params={"view": "file"} if page == "prediction" else None)
 
 
-def draw_running(runs: list[Run]) -> None:
-    """Draw one line for the run in progress."""
-    live = next((run for run in runs if run.state.status == "running"), None)
-    if live is not None:
-        st.fragment(_draw_running_line, run_every=4 * TICK_SECONDS)(live)
-
-
-def _draw_running_line(run: Run) -> None:
-    if run.state.status != "running":
-        st.rerun()
-    progress = run.progress
-    left = progress.seconds_left if progress else None
-    row = st.container(horizontal=True, vertical_alignment="center")
-    with row.container(width="content"):
-        draw_facts(f"Training {run.about.name}" + (f" · {duration(left)} left" if left is not None else ""))
-    if row.button("Open", key="open-running"):
-        st.switch_page("../pages/training.py", query_params={"run": run.run_id})
-
-
 def draw_last_runs(runs: list[Run]) -> None:
     """Draw the newest runs; a chosen row opens the run."""
     draw_section(
@@ -164,7 +143,7 @@ def run_row(run: Run) -> dict[str, object]:
         "Run": run.about.name,
         "Data": DATA_NAMES[run.settings.config.data.source],
         "State": run.state.status,
-        "While training": cache.load_history(run).validations["valid_accuracy"].tolist(),
+        "While training": validation_curve(run),
         "Validation": percent(result.valid_accuracy) if result else DASH,
         "Test": percent(result.test_accuracy) if result else DASH,
         "95 % interval": interval_text(*interval) if interval else DASH,
@@ -172,6 +151,14 @@ def run_row(run: Run) -> dict[str, object]:
         "Model": file_size(run.model_file.stat().st_size) if run.model_file.exists() else DASH,
         "When": ago(run.created),
     }
+
+
+def validation_curve(run: Run) -> list[float]:
+    """Return a run's validation accuracies; none when its history is damaged, which the page Runs says."""
+    try:
+        return [float(value) for value in cache.load_validations(run).validations["valid_accuracy"]]
+    except ReviewscopeError:
+        return []
 
 
 def draw_starter_card() -> None:

@@ -68,10 +68,15 @@ class _Columns:
 
 @dataclass
 class HistoryReader:
-    """Reads only what was appended to ``metrics.jsonl`` since the last look; begins anew when the file was cut."""
+    """Reads only what was appended to ``metrics.jsonl`` since the last look; begins anew when the file was cut.
+
+    A resume cuts the file and writes on, so that it may be longer again by the next look: the last line that was read
+    tells whether it is still the same file up to there.
+    """
 
     path: Path
     offset: int = 0
+    last_line: bytes = b""
     steps: _Columns = field(default_factory=lambda: _Columns.of(STEP_COLUMNS))
     validations: _Columns = field(default_factory=lambda: _Columns.of(VALID_COLUMNS))
     diverged: "Divergence | None" = None
@@ -84,23 +89,30 @@ class HistoryReader:
             RunError: A line is damaged.
         """
         with self.lock:
-            size = self.path.stat().st_size if self.path.exists() else 0
-            if size < self.offset:
-                self.offset, self.diverged = 0, None
+            content = self._read_from(self.offset - len(self.last_line))
+            if not content.startswith(self.last_line):
+                self.offset, self.last_line, self.diverged = 0, b"", None
                 self.steps.cut(-1)
                 self.validations.cut(-1)
-            if size > self.offset:
-                with self.path.open("rb") as file:
-                    file.seek(self.offset)
-                    content = file.read(size - self.offset)
-                whole = content[: content.rfind(b"\n") + 1]
-                try:
-                    for line in whole.splitlines():
-                        self._take(json.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise RunError(f"The history {self.path.name} has a damaged line ({error!r}).") from error
-                self.offset += len(whole)
+                content = self._read_from(0)
+            whole = content[len(self.last_line) : content.rfind(b"\n") + 1]
+            lines = whole.splitlines(keepends=True)
+            try:
+                for line in lines:
+                    self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunError(f"The history {self.path.name} has a damaged line ({error!r}).") from error
+            if lines:
+                self.offset, self.last_line = self.offset + len(whole), lines[-1]
             return History(self.steps.view(), self.validations.view(), self.diverged)
+
+    def _read_from(self, offset: int) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def _take(self, line: dict[str, Any]) -> None:
         if "diverged" in line:

@@ -1,11 +1,14 @@
 """Training from the browser: it starts, grows, survives, ends."""
 
+import csv
 import os
 import re
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from playwright.sync_api import Page, expect
 
@@ -54,6 +57,35 @@ def queue_long_run(server: Server, name: str) -> Run:
     return Run(server.home / "runs" / name)
 
 
+def curve_places(page: Page) -> list[float]:
+    """Return where the points of the loss by step stand, in pixels from the left."""
+    line = page.locator("[data-testid=stVegaLiteChart]").first.locator("g.mark-line path").first
+    return [float(x) for x in re.findall(r"[ML](-?[\d.]+),", line.get_attribute("d", timeout=60_000) or "")]
+
+
+def expect_sound_curve(page: Page, least: float) -> None:
+    """Expect the loss to be one line without gap or double point, and to reach at least so far."""
+    deadline = time.monotonic() + 60
+    while not (places := curve_places(page)) or places[-1] < least:
+        assert time.monotonic() < deadline, "the curve does not grow"
+        page.wait_for_timeout(100)
+    gaps = [after - before for before, after in pairwise(places)]
+    assert min(gaps) > 0, "a point stands twice"
+    assert max(gaps) < 5 * median(gaps) + 0.5, "the curve has a gap"
+
+
+def expect_status(run: Run, status: str) -> None:
+    deadline = time.monotonic() + 60
+    while run.state.status != status:
+        assert time.monotonic() < deadline, f"still {run.state.status}"
+        time.sleep(0.1)
+
+
+def stop_from(page: Page) -> None:
+    page.get_by_role("button", name="Stop, keep best").first.click()
+    page.get_by_role("button", name="Stop", exact=True).first.click()
+
+
 def test_a_training_started_in_the_browser_is_done_and_shown(server: Server, page: Page) -> None:
     page.goto(f"{server.url}/training")
     page.get_by_role("button", name="Start training").click()
@@ -78,12 +110,91 @@ def test_a_run_grows_survives_a_reload_and_a_killed_server_and_is_stopped(server
     expect_growth(page, before)  # the open tab finds the new server by itself
     assert len(run.read_history()) > steps_then and run.state.status == "running"
 
-    page.get_by_role("button", name="Stop, keep best").click()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    expect_sound_curve(page, 1.0)
+    stop_from(page)
     expect(page.get_by_text("Stopped when you asked.")).to_be_visible(timeout=60_000)
     assert run.state.status == "stopped" and run.model_file.exists()
+    expect_sound_curve(page, 1.0)
     numbers = [line["step"] for line in run.read_history() if "loss" in line]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_run_is_paused_and_goes_on_from_the_browser(server: Server, page: Page) -> None:
+    run = queue_long_run(server, "paused")
+    page.goto(f"{server.url}/training?run=paused")
+    expect_growth(page, 20)
+    expect(page).to_have_title(re.compile(r"● \d+ % paused · Reviewscope"))
+    page.get_by_role("button", name="Pause").first.click()
+    expect(page.get_by_text("Nothing is lost: step")).to_be_visible(timeout=60_000)
+    expect(page).to_have_title(re.compile(r"‖ \d+ % paused · Reviewscope"))
+    before = len([line for line in run.read_history() if "loss" in line])
+    assert shown_step(page) == before and run.state.status == "paused"
+
+    second = page.context.new_page()
+    second.goto(f"{server.url}/training?run=paused")
+    expect(second.get_by_text("Nothing is lost: step")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Go on").click()
+    expect_growth(page, before)
+    expect_growth(second, before)  # a tab that shows a run that has ended sees that it goes on
+    expect_sound_curve(page, 0.0)
+    stop_from(page)
+    expect(second.get_by_text("Stopped when you asked.")).to_be_visible(timeout=60_000)
+    numbers = [line["step"] for line in run.read_history() if "loss" in line]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_curves_are_drawn_as_asked_and_downloaded_whole(server: Server, page: Page, tmp_path: Path) -> None:
+    run = queue_long_run(server, "curves")
+    page.goto(f"{server.url}/training?run=curves")
+    expect_growth(page, 100)
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(5)
+    for unit, title in (("epoch", "epoch"), ("time", "of training"), ("step", "step")):
+        page.locator(".st-key-curve-unit").get_by_text(unit, exact=True).click()
+        expect(page.locator("[data-testid=stVegaLiteChart]").first.get_by_text(title).first).to_be_visible()
+    page.get_by_text("Log scale").click()
+    expect(page.locator("[data-testid=stVegaLiteChart]").first.get_by_text("0.01", exact=True)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Curve as CSV").click()
+    download.value.save_as(tmp_path / "curve.csv")
+    rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
+    losses = [line["loss"] for line in run.read_history() if "loss" in line]
+    read = [float(row["loss"]) for row in rows if row["loss"]]
+    assert len(read) >= 100 and read == losses[: len(read)]
+    stop_from(page)
+    expect_status(run, "stopped")
+
+
+def test_the_browser_is_told_when_a_run_ends_if_it_was_asked_to(server: Server, page: Page) -> None:
+    page.add_init_script(
+        "window.told = []; window.Notification = class { static permission = 'granted';"
+        "static async requestPermission() { return 'granted'; } constructor(title, o) { told.push(o.body); } };"
+    )
+    run = queue_long_run(server, "told")
+    page.goto(f"{server.url}/training?run=told")
+    expect_growth(page, 0)
+    page.get_by_label("Notify me when it ends").check()
+    stop_from(page)
+    expect_status(run, "stopped")
+    page.wait_for_function("told.length == 1", timeout=30_000)
+    assert page.evaluate("told")[0].startswith("told was stopped")
+    page.reload()
+    expect(page.get_by_text("Stopped when you asked.")).to_be_visible(timeout=60_000)
+    assert page.evaluate("told") == []
+
+
+def test_the_section_of_reviews_follows_the_validations(server: Server, page: Page) -> None:
+    run = queue_long_run(server, "reads")
+    page.goto(f"{server.url}/training?run=reads")
+    expect_growth(page, 80)
+    page.get_by_text("What it reads now, and try it").click()
+    shown = page.get_by_text(re.compile(r"Validation reviews after epoch \d+")).first
+    first = shown.text_content(timeout=60_000)
+    expect(shown).not_to_have_text(first or "", timeout=60_000)
+    page.get_by_placeholder("Write or paste a review.").fill("Wonderful, moving and funny.")
+    page.get_by_role("button", name="Read this review").click()
+    expect(page.get_by_text("confident.")).to_be_visible()
+    stop_from(page)
+    expect_status(run, "stopped")
 
 
 def test_a_start_in_a_second_tab_is_queued_and_begins_by_itself(server: Server, page: Page) -> None:
