@@ -151,4 +151,7 @@ def execute_here(run: Run, started: float) -> None:
     run.withdraw_requests()
     with catch_stop() as stop_request, show_progress() as progress:
         should_stop = JobReporter(run, also_stop=stop_request).should_stop
-        execute_run(run, Watcher(progress.on_phase, progress.on_notice, progress.on_progress, should_stop), started)
+        watcher = Watcher(
+            progress.on_phase, progress.on_notice, progress.on_progress, should_stop, on_resume=progress.on_progress
+        )
+        execute_run(run, watcher, started)

@@ -76,13 +76,15 @@ def replace_json(path: Path, value: Any) -> None:
 
     For what is worth nothing after a power cut, such as progress.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = ""
     try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(descriptor, "w") as file:
             json.dump(value, file)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
         raise ReviewscopeError(f"Could not write {path}: {error.strerror or error}. Free some disk space.") from error
 
 

@@ -33,7 +33,8 @@ class JobState(Section):
 class JobProgress(Section):
     """What a running job does just now.
 
-    ``done`` of ``total`` units; 0 of 0 where the work cannot be counted. ``began`` is when the phase began and ``time``
+    ``done`` of ``total`` units, ``earlier`` of them by another process before; 0 of 0 where the work cannot be counted.
+    ``began`` is when the phase began and ``time``
     when this was written, both in seconds since 1970. ``memory_mb`` is the most memory that its process has held, in MB
     of 10^6 bytes.
     """
@@ -44,12 +45,14 @@ class JobProgress(Section):
     began: float
     time: float
     memory_mb: float = 0.0
+    earlier: int = 0
 
     @property
     def seconds_left(self) -> float | None:
         """Return the time left at the present speed; None while that is unknown."""
         spent = self.time - self.began
-        return spent / self.done * (self.total - self.done) if self.done and self.total and spent > 0 else None
+        done = self.done - self.earlier
+        return spent / done * (self.total - self.done) if done and self.total and spent > 0 else None
 
 
 def read_document(path: Path, kind: type[Document]) -> Document:
@@ -173,15 +176,22 @@ class JobReporter:
     phase: str = ""
     done: int = 0
     total: int = 0
+    earlier: int = 0
     began: float = field(default_factory=time.time)
     written: float = 0.0
     stop_looked_for: float = 0.0
 
     def on_phase(self, phase: str, total: int) -> None:
         """Begin a phase of ``total`` units; 0 when that is not known."""
-        self.phase, self.done, self.total, self.began = phase, 0, total, time.time()
+        self.phase, self.done, self.total, self.earlier, self.began = phase, 0, total, 0, time.time()
         self._write()
         self.on_notice(phase)
+
+    def on_resume(self, done: int) -> None:
+        """Count units of the present phase that another process had done."""
+        self.done += done
+        self.earlier += done
+        self._write()
 
     def on_progress(self, done: int) -> None:
         """Count units of the present phase."""
@@ -206,7 +216,7 @@ class JobReporter:
         self.written = time.monotonic()
         progress = JobProgress(
             phase=self.phase, done=self.done, total=self.total, began=self.began, time=time.time(),
-            memory_mb=round(peak_memory_mb(), 1),
+            memory_mb=round(peak_memory_mb(), 1), earlier=self.earlier,
         )  # fmt: skip
         replace_json(self.job.path / "progress.json", progress.model_dump())
 

@@ -13,10 +13,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from core import settings
 from core.config import RunConfig
@@ -45,7 +45,12 @@ def _train(folder: Path, reporter: JobReporter) -> None:
     from core.training.trainer import Watcher
 
     watcher = Watcher(
-        reporter.on_phase, reporter.on_notice, reporter.on_progress, reporter.should_stop, reporter.on_notice
+        reporter.on_phase,
+        reporter.on_notice,
+        reporter.on_progress,
+        reporter.should_stop,
+        reporter.on_notice,
+        reporter.on_resume,
     )
     execute_run(Run(folder), watcher, time.monotonic())
 
@@ -182,14 +187,19 @@ def list_waiting(slot: str) -> list[Waiting]:
 
 
 def stop(job: JobFolder) -> None:
-    """Ask a running job to stop, or take a waiting one out of its queue."""
+    """Ask a running job to stop, or take a waiting one out of its queue.
+
+    One that says it waits and stands in no queue, because somebody died before putting it there, is stopped too.
+    """
     slot = kind_of(job.path).slot
     job.request_stop()
     with _gate(slot):
-        for each in list_waiting(slot):
-            if each.job.path == job.path:
-                each.entry.unlink(missing_ok=True)
-                job.save_state("stopped", "It was taken out of the queue before its turn came.")
+        waiting = [each for each in list_waiting(slot) if each.job.path == job.path]
+        for each in waiting:
+            each.entry.unlink(missing_ok=True)
+        has_begun = _is_taken(job, slot) or is_locked(job.path / "lock")
+        if waiting or (not has_begun and job.exists and job.state.status == "queued"):
+            job.save_state("stopped", "It was taken out of the queue before its turn came.")
 
 
 def move(job: JobFolder, places: int) -> None:
@@ -270,13 +280,19 @@ def run_job(folder: Path) -> None:
     with _output_to(job.log_file):
         try:
             kind_of(folder).execute(folder, JobReporter(job))
-        except ReviewscopeError as error:
-            print(error, flush=True)
-            if job.state.status in ("queued", "running", "interrupted"):
-                job.save_state("failed", str(error))
         except Exception as error:  # noqa: BLE001 (a job's fault must not end the worker; its log holds the traceback)
-            traceback.print_exc()
-            job.save_state("failed", f"Unexpected: {error!r}. The job's log says more.")
+            # Where the disk refuses even that, the job's state stays what it was.
+            with suppress(OSError, ReviewscopeError):
+                _note_failure(job, error)
+
+
+def _note_failure(job: JobFolder, error: Exception) -> None:
+    is_explained = isinstance(error, ReviewscopeError)
+    if not is_explained:
+        job.save_state("failed", f"Unexpected: {error!r}. The job's log says more.")
+    elif job.state.status in ("queued", "running", "interrupted"):
+        job.save_state("failed", str(error))
+    print(str(error) if is_explained else "".join(traceback.format_exception(error)), flush=True)
 
 
 def _serve(slot: str, warm_seconds: float) -> None:
@@ -313,6 +329,13 @@ def _put_back(taken: Path) -> None:
             taken.unlink()
 
 
+def _is_taken(job: JobFolder, slot: str) -> bool:
+    try:
+        return bool(read_json(_taken(slot))["folder"] == str(job.path))
+    except ReviewscopeError:
+        return False  # no job is
+
+
 def _taken(slot: str) -> Path:
     """Return the entry of the job that a slot's worker runs."""
     return _queue_folder(slot) / "taken"
@@ -328,21 +351,35 @@ def _gate(slot: str) -> Iterator[None]:
 
 @contextmanager
 def _output_to(path: Path) -> Iterator[None]:
-    """Send this process's stdout and stderr, those of libraries in C too, into a file while the block runs."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Send this process's stdout and stderr, those of libraries in C too, into a file while the block runs.
+
+    What a full disk has no room for is lost.
+    """
+    _flush_output()
     before = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
+    with _open_log(path) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush_output()
             for number, saved in enumerate(before, 1):
                 os.dup2(saved, number)
                 os.close(saved)
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
 
 
 def _load_libraries() -> None:

@@ -1,8 +1,10 @@
 """The run folder, and the models folder beside it: the only code that knows their file names."""
 
 import errno
+import importlib.metadata
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -178,6 +180,27 @@ class Run(JobFolder):
         """Return where event files are mirrored when they were asked for."""
         return self.path / "tensorboard"
 
+    def add_notice(self, sentence: str) -> None:
+        """Keep a sentence that the run's user must not miss, for the page."""
+        with (self.path / "notices.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.time(), "sentence": sentence}, ensure_ascii=False) + "\n")
+
+    @property
+    def notices(self) -> list[str]:
+        """Return the sentences that were kept for the user, oldest first."""
+        path = self.path / "notices.jsonl"
+        if not path.exists():
+            return []
+        content = path.read_bytes()
+        return [json.loads(line)["sentence"] for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+    @property
+    def changed_libraries(self) -> list[str]:
+        """Return in words which libraries are not those that the run began with; a resume is then not bit for bit."""
+        before = self.origin.libraries if self.origin else {}
+        present = library_versions()
+        return [f"{name} was {old}, is {present.get(name)}" for name, old in before.items() if present.get(name) != old]
+
     @property
     def size(self) -> int:
         """Return the bytes that the folder takes."""
@@ -251,6 +274,12 @@ class HistoryWriter:
         )
 
 
+def library_versions() -> dict[str, str]:
+    """Return the versions of what a run's weights depend on."""
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "pyarrow")}
+    return versions | {"python": platform.python_version()}
+
+
 def create_run(
     config: RunConfig,
     preset: str,
@@ -270,10 +299,15 @@ def create_run(
     name = clean_name(name) if name else name
     stem = re.sub(r"[^a-z0-9]+", "-", (name or preset).lower()).strip("-")[:40] or "run"
     run = _claim_folder(folder, stem, numbered=name is None)
-    run.save_about(RunAbout(name=name or run.run_id, preset=preset, created=time.time(), group=group))
+    about = RunAbout(name=name or run.run_id, preset=preset, created=time.time(), group=group)
     settings_of_run = RunSettings(config=config, with_test=with_test, with_tensorboard=with_tensorboard, parent=parent)
-    write_json(run.path / "config.json", settings_of_run.model_dump(mode="json"))
-    run.save_state("queued")
+    try:
+        run.save_about(about)
+        write_json(run.path / "config.json", settings_of_run.model_dump(mode="json"))
+        run.save_state("queued")
+    except ReviewscopeError:
+        shutil.rmtree(run.path)
+        raise
     return run
 
 

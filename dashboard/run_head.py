@@ -30,6 +30,8 @@ SHORT_DATA_NAMES = DATA_NAMES | {"imdb": "IMDB"}
 LOG_LINES = 20
 PROBLEM = "run-problem"
 MOST_ADDED = 50
+MOST_NOTICES = 3
+RESUMABLE = ("paused", "stopped", "interrupted", "failed")
 
 
 def draw_title(shot: Snapshot) -> None:
@@ -104,6 +106,15 @@ def draw_state(shot: Snapshot) -> None:
         _draw_broken_off(shot)
     elif shot.result is not None:
         _draw_result(shot, shot.result)
+    _draw_notices(shot)
+
+
+def _draw_notices(shot: Snapshot) -> None:
+    """Draw what the run's user must not miss: what its job found, and what would keep a resume from being exact."""
+    for sentence in shot.run.notices[-MOST_NOTICES:]:
+        draw_facts(sentence)
+    if shot.status in RESUMABLE and (changed := shot.run.changed_libraries):
+        draw_facts(f"Since it began, {'; '.join(changed)}: it goes on, though not bit for bit as it would have then.")
 
 
 def _draw_queued(shot: Snapshot) -> None:

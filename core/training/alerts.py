@@ -108,13 +108,14 @@ def _slow_alert(progress: JobProgress | None, expected: Forecast | None) -> Aler
     spent, left = progress.time - progress.began, progress.seconds_left
     if left is None or spent < LEAST_SECONDS:
         return None
+    whole = (spent + left) * progress.total / max(progress.total - progress.earlier, 1)
     share = expected.parts["steps"] + expected.parts["validation and checkpoints"]
     seconds = share * expected.correction
-    if spent + left < SLOWER * seconds * expected.high / expected.seconds:
+    if whole < SLOWER * seconds * expected.high / expected.seconds:
         return None
     return Alert(
         "Slower than forecast.",
-        f"The steps will take about {_minutes(spent + left)} instead of {_minutes(seconds)}. Something else may be "
+        f"The steps will take about {_minutes(whole)} instead of {_minutes(seconds)}. Something else may be "
         "using the processor; pause, and go on when it is free.",
         "pause",
     )

@@ -40,6 +40,7 @@ def note_baseline(run: Run, train_split: LabelledTexts, fingerprint: str, watche
         baseline = find_baseline(config, fingerprint) or _train_baseline(config, train_split, fingerprint, watcher)
     except ReviewscopeError as error:
         watcher.on_notice(f"The line to beat could not be trained, so that the chart goes without: {error}")
+        shutil.rmtree(baseline_folder(config, fingerprint), ignore_errors=True)  # so that the next run begins it anew
         return
     if baseline is not None:
         write_json(run.baseline_file, baseline.model_dump())
@@ -51,9 +52,12 @@ def load_baseline(run: Run) -> Baseline | None:
 
 
 def find_baseline(config: RunConfig, fingerprint: str) -> Baseline | None:
-    """Return the line to beat that is known for a run's data and seed, or None."""
+    """Return the line to beat that is known for a run's data and seed, or None; a damaged one is not known."""
     path = baseline_folder(config, fingerprint) / "baseline.json"
-    return read_document(path, Baseline) if path.exists() else None
+    try:
+        return read_document(path, Baseline) if path.exists() else None
+    except ReviewscopeError:
+        return None
 
 
 def baseline_config(config: RunConfig) -> RunConfig:

@@ -1,13 +1,12 @@
 """One training job from its folder to its result: lock, data, loop, test figures, state."""
 
-import importlib.metadata
 import os
-import platform
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from core.job_folder import Status, peak_memory_mb
 from core.models.model_file import is_sound_model
 from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
-from core.runs import Run, RunOrigin, RunResult, create_run
+from core.runs import Run, RunOrigin, RunResult, create_run, library_versions
 from core.training.baseline import note_baseline
 from core.training.forecast import note_forecast
 from core.training.trainer import Outcome, Watcher, train_model
@@ -96,6 +95,7 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
     if state.status == "running":
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
     with run.locked(), _only_training(run, watcher):
+        watcher = _keep_notices(run, watcher)
         run.save_state("running")
         try:
             _remove_leftovers(run)
@@ -152,6 +152,16 @@ def _remove_leftovers(run: Run) -> None:
             path.unlink(missing_ok=True)
 
 
+def _keep_notices(run: Run, watcher: Watcher) -> Watcher:
+    """Return a watcher whose notices the run's page finds too."""
+
+    def keep(sentence: str) -> None:
+        run.add_notice(sentence)
+        watcher.on_notice(sentence)
+
+    return replace(watcher, on_notice=keep)
+
+
 @contextmanager
 def _reserved_space(run: Run) -> Iterator[None]:
     """Hold back a little of the disk, so that on a full one the run's end can still be written down."""
@@ -193,7 +203,10 @@ def _train(run: Run, watcher: Watcher, start: float) -> tuple[Outcome, Evaluatio
     data_fingerprint = fingerprint(splits)
     _check_origin(run, data_fingerprint, splits, watcher)
     _check_labels(splits["train"])
-    note_forecast(run, start)
+    try:
+        note_forecast(run, start)
+    except ReviewscopeError as error:
+        watcher.on_notice(f"The training is not compared with its forecast: {error}")
     note_baseline(run, splits["train"], data_fingerprint, watcher)
     outcome = train_model(
         run,
@@ -227,8 +240,7 @@ def _check_origin(run: Run, data_fingerprint: str, splits: Mapping[str, Labelled
     rows, valid_rows = cut_stratified(splits["train"].labels, config.data.validation_fraction, config.training.seed)
     present = RunOrigin(
         data_fingerprint=data_fingerprint,
-        libraries={name: importlib.metadata.version(name) for name in ("torch", "numpy", "pyarrow")}
-        | {"python": platform.python_version()},
+        libraries=library_versions(),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         threads=torch.get_num_threads(),
         n_train=min(config.data.limit or len(rows), len(rows)),
@@ -245,11 +257,7 @@ def _check_origin(run: Run, data_fingerprint: str, splits: Mapping[str, Labelled
             f"{data_fingerprint[:12]}, then {before.data_fingerprint[:12]}). Bring it back, or start a new run."
         )
     torch.set_num_threads(before.threads)
-    changed = [
-        f"{name} was {old}, is {present.libraries.get(name)}"
-        for name, old in before.libraries.items()
-        if present.libraries.get(name) != old
-    ]
+    changed = run.changed_libraries
     if before.device != present.device:
         changed.append(f"the device was {before.device}, is {present.device}")
     if changed:

@@ -71,8 +71,10 @@ class Keeper:
             self.save(position)
 
     def save(self, position: Position) -> None:
-        """Save a checkpoint; the history it vouches for reaches the disk first."""
+        """Save a checkpoint; the history that it vouches for, and its mirror, reach the disk first."""
         position.history_bytes = self.history.sync()
+        if self.mirror is not None:
+            self.mirror.flush()
         save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, position, self.settings_hash)
         self.saved_at = self.step_at = time.monotonic()
 

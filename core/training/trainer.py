@@ -42,6 +42,7 @@ class Watcher:
         on_line: Called with a line for the log.
         on_progress: Called with the units just done.
         should_stop: Asked after every step.
+        on_resume: Called with the units of the phase that were done before.
     """
 
     on_phase: Callable[[str, int], None] = lambda phase, total: None
@@ -49,6 +50,7 @@ class Watcher:
     on_progress: Callable[[int], None] = lambda done: None
     should_stop: Callable[[], bool] = lambda: False
     on_line: Callable[[str], None] = lambda line: None
+    on_resume: Callable[[int], None] = lambda done: None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def train_model(
 
     earlier_seconds = position.seconds
     watcher.on_phase("Training", learner.stages[-1].last_step)
-    watcher.on_progress(position.step)
+    watcher.on_resume(position.step)
     with run.open_history(position.history_bytes) as history, open_mirror(run, position, mirrored) as mirror:
         keeper = Keeper(run, config, learner.model, learner.encoder, learner.optimizer, history, settings_hash, mirror)
         finished = run_stages(learner, position, train_set, valid_set, keeper, watcher)

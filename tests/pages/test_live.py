@@ -328,3 +328,17 @@ def test_what_a_tick_sends_stays_small_however_long_the_run(monkeypatch: pytest.
     run = live_tick.write_run()
     with run.locked():
         assert max(live_tick.measure(run, unit, is_log=True)[1] for unit in ("step", "epoch", "time")) <= 40_000
+
+
+def test_what_a_job_found_and_what_changed_since_stand_on_the_page() -> None:
+    run = make_run()
+    run.save_state("paused")
+    run.add_notice(
+        "The checkpoint step-60.safetensors is not usable. Going on from step-40.safetensors, the one before."
+    )
+    origin = run.origin
+    assert origin is not None
+    run.save_origin(origin.model_copy(update={"libraries": {"torch": "1.0"}}))
+    html = html_of(open_run(run))
+    assert "Going on from step-40.safetensors" in html
+    assert "torch was 1.0, is " in html and "not bit for bit" in html

@@ -72,3 +72,9 @@ def test_a_training_is_slow_beyond_the_range_of_its_forecast(done: int, disturbe
 @pytest.mark.parametrize(("free", "size", "expected"), [(10**9, 10**7, 0), (10**8, 10**7, 1), (10**9, 10**9, 1)])
 def test_a_disk_is_nearly_full_by_what_a_checkpoint_takes(free: int, size: int, expected: int) -> None:
     assert len(titles(make_history([], []), free_bytes=free, checkpoint_bytes=size)) == expected
+
+
+@pytest.mark.parametrize(("earlier", "expected"), [(0, []), (40, ["Slower than forecast."])])
+def test_what_was_done_before_a_resume_is_not_counted_as_speed(earlier: int, expected: list[str]) -> None:
+    progress = JobProgress(phase="Training", done=50, total=100, earlier=earlier, began=0.0, time=60.0)
+    assert titles(make_history([], []), progress=progress, expected=make_forecast(120.0)) == expected

@@ -48,8 +48,14 @@ class Saboteur:
 
     def watcher(self) -> Watcher:
         return Watcher(
-            on_notice=self.notices.append, on_progress=self.count, should_stop=lambda: self.steps == self.stop_at
+            on_notice=self.notices.append,
+            on_progress=self.count,
+            should_stop=lambda: self.steps == self.stop_at,
+            on_resume=self.begin_at,
         )
+
+    def begin_at(self, done: int) -> None:
+        self.steps = done
 
     def count(self, done: int) -> None:
         self.steps += done
