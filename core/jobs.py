@@ -118,12 +118,11 @@ def enqueue(job: JobFolder) -> None:
     """
     slot = kind_of(job.path).slot
     with _gate(slot):
-        if any(each.job.path == job.path for each in list_waiting(slot)):
-            return
-        check_room(slot)
-        job.withdraw_requests()
-        job.save_state("queued")
-        write_json(_queue_folder(slot) / f"{time.time_ns():020}.json", {"folder": str(job.path)})
+        if not any(each.job.path == job.path for each in list_waiting(slot)):
+            check_room(slot)
+            job.withdraw_requests()
+            job.save_state("queued")
+            write_json(_queue_folder(slot) / f"{time.time_ns():020}.json", {"folder": str(job.path)})
     start_worker(slot)
 
 
@@ -153,10 +152,17 @@ def submit_runs(configs: Sequence[RunConfig], preset: str, name: str, **options:
     if len(configs) > room:
         raise JobError(f"{len(configs)} runs were asked for and the queue has room for {room}. Ask for fewer.")
     group = f"{name}-{time.time_ns():x}"
-    return [
-        submit_run(config, preset, f"{name} {number}", group=group, **options)
-        for number, config in enumerate(configs, 1)
-    ]
+    queued: list[Run] = []
+    try:
+        for number, config in enumerate(configs, 1):
+            queued.append(submit_run(config, preset, f"{name} {number}", group=group, **options))
+    except ReviewscopeError:
+        for run in queued:  # somebody else took the last places meanwhile
+            stop(run)
+            if run.state.status == "stopped":
+                shutil.rmtree(run.path)
+        raise
+    return queued
 
 
 def room_left(slot: str) -> int:

@@ -11,6 +11,7 @@ from core.evaluation.metrics import Metric
 from dashboard.tokens import Tokens, current_tokens
 
 DASH = "–"
+UNITS = (("s", 1.0, 90.0), ("min", 60.0, 5_400.0), ("h", 3_600.0, float("inf")))
 
 
 def draw_stylesheet() -> None:
@@ -41,6 +42,18 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .rs-bar > div > div {{ height: 100%; border-radius: 3px; }}
 .rs-bar > b {{ font-weight: 600; }}
 .rs-dot {{ display: inline-block; width: 0.6em; height: 0.6em; border-radius: 50%; margin-right: 0.5em; }}
+.rs-label {{ color: {tokens.muted}; font-size: 0.75rem; font-weight: 600; letter-spacing: 0.06em;
+  text-transform: uppercase; }}
+.rs-big {{ font-size: 1.5rem; font-weight: 650; line-height: 1.35; min-height: 1.35em; }}
+.rs-big span {{ font-size: 1rem; font-weight: 400; margin-left: 0.3em; white-space: nowrap; }}
+.rs-big.rs-wait {{ color: {tokens.muted}; font-size: 1.0625rem; font-weight: 400; line-height: 1.906; }}
+.rs-three-lines {{ min-height: 4.4em; }}
+@media (max-width: 640px) {{ .rs-three-lines {{ min-height: 5.9em; }} }}
+.st-key-forecast-chart {{ min-height: 150px; }}
+.st-key-queue {{ max-width: 46rem; }}
+.rs-turn {{ display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 1em; }}
+.rs-turn p {{ flex: 1 1 11rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.rs-turn p.rs-caption {{ flex: 0 1 15rem; }}
 .rs-log {{ font-family: "Source Code", monospace; font-size: 0.8rem; white-space: pre-wrap; color: {tokens.muted}; }}
 </style>""")
 
@@ -64,6 +77,11 @@ def draw_chart_title(finding: str, how_to_read: str, key: Sequence[tuple[str, st
         f'<div class="rs"><p class="rs-chart-title">{escape(finding)}</p>'
         f'<p class="rs-caption">{escape(how_to_read)}</p>{below}</div>'
     )
+
+
+def draw_label(words: str) -> None:
+    """Draw what a box is about, in small capitals."""
+    st.html(f'<div class="rs"><p class="rs-label">{escape(words)}</p></div>')
 
 
 def draw_facts(sentence: str) -> None:
@@ -152,6 +170,30 @@ def duration(seconds: float | None) -> str:
     if whole < 3_600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+
+
+def about_duration(seconds: float) -> str:
+    """Write a time span that is not known to the second: "about 50 s", "about 9 min", "about 2 h"."""
+    if seconds < 57.5:
+        return f"about {max(round(seconds) if seconds < 20 else 5 * round(seconds / 5), 1)} s"
+    if seconds < 5_400:
+        return f"about {max(round(seconds / 60), 1)} min"
+    return f"about {seconds / 3_600:.1f} h".replace(".0 h", " h")
+
+
+def duration_range(low: float, high: float) -> str:
+    """Write a range of time spans in one unit: "8 to 11 min"."""
+    unit, size = next((unit, size) for unit, size, most in UNITS if high < most)
+    digits = 1 if high / size < 3 and unit != "s" else 0
+    first, last = f"{low / size:.{digits}f}", f"{high / size:.{digits}f}"
+    return f"{last} {unit}" if first == last else f"{first} to {last} {unit}"
+
+
+def clock(moment: float) -> str:
+    """Write a moment (seconds since 1970) as "22:14", of another day as "Thu 02:10"."""
+    when = time.localtime(moment)
+    is_today = time.strftime("%Y%j", when) == time.strftime("%Y%j")
+    return time.strftime("%H:%M" if is_today else "%a %H:%M", when)
 
 
 def ago(moment: float) -> str:

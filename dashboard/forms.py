@@ -51,7 +51,7 @@ def changed_settings(before: RunConfig, after: RunConfig) -> dict[str, Any]:
 
 def _draw_field(field: FieldInfo, value: Any, key: str) -> Any:
     label, help_text = field.title or key, field.description
-    kind, is_optional = _kind_of(field)
+    kind, is_optional = field_kind(field)
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         return st.selectbox(label, options, index=options.index(value), help=help_text, key=key)
@@ -65,7 +65,7 @@ def _draw_field(field: FieldInfo, value: Any, key: str) -> Any:
     return st.number_input(label, low, high, shown, step=_step(value), format="%g", help=help_text, key=key)
 
 
-def _kind_of(field: FieldInfo) -> tuple[Any, bool]:
+def field_kind(field: FieldInfo) -> tuple[Any, bool]:
     """Return the type of a field's value, and whether it may be left empty."""
     if get_origin(field.annotation) in (Union, UnionType):
         kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]

@@ -1,37 +1,64 @@
 """Choose data and preset, start, watch."""
 
-import json
-from shlex import quote
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import settings
-from core.config import PRESETS, RunConfig, preset_config, with_data
+from core.config import PRESETS, RunConfig, preset_config
 from core.errors import ReviewscopeError
-from core.jobs import enqueue, list_waiting, start_worker
-from core.prediction.uploads import find_upload, save_upload
-from core.runs import Run, create_run, find_run, list_runs
-from dashboard import cache, state
+from core.evaluation.intervals import wilson_interval
+from core.jobs import start_worker
+from core.runs import Run, find_run, list_runs
+from dashboard import state
 from dashboard.components import (
     DASH,
+    about_duration,
     ago,
     draw_caption,
-    draw_chart_title,
-    draw_facts,
     draw_head,
+    draw_label,
     draw_section,
     duration,
     failed_box,
+    interval_text,
     percent,
 )
-from dashboard.forms import changed_settings, draw_config_form
-from dashboard.run_view import DATA_NAMES, default_run_name, draw_run
+from dashboard.forecast_panel import (
+    Outlook,
+    build_bars,
+    choose_earlier,
+    draw_budget,
+    draw_forecast,
+    draw_forecast_chart,
+    draw_no_forecast,
+    draw_plan_sentence,
+    fit_plan,
+    look_ahead,
+    total_seconds,
+)
+from dashboard.forms import draw_config_form
+from dashboard.queue_view import draw_live_queue
+from dashboard.repeats import Repeats, draw_repeats
+from dashboard.run_view import DATA_NAMES, draw_run
+from dashboard.settings_source import (
+    Source,
+    changed_words,
+    draw_settings_file,
+    draw_source,
+    preset_source,
+    table_is_elsewhere,
+)
+from dashboard.start_box import Options, draw_options, draw_start
+from dashboard.table_choice import ChosenData, draw_table_choice, source_from_url, url_of
 
+LAST_RUNS = 5
 DATA_SENTENCES = {
     "demo": "2,800 invented reviews to learn from, a tenth of them for validation, and 1,200 kept aside for test. "
     "One label in twenty is wrong on purpose.",
-    "table": "A CSV with a column of texts and a column of labels. A fifth of it is kept aside for test.",
 }
 
 
@@ -52,31 +79,64 @@ def main() -> None:
 
 
 def draw_choice() -> None:
-    """Draw the data, the preset, the settings and the one button, then the runs that are there."""
-    draw_head("Train a model", "Choose the data and the model. Training goes on when this page is closed.")
+    """Draw the data, the preset and the settings on the left, the forecast and the one button on the right."""
+    draw_head("Train a model", "Choose the data and how long you have. The forecast is measured on this machine.")
+    source = draw_source()
     runs = list_runs()
+    earlier = choose_earlier(runs)
     left, right = st.columns([5, 4], gap="large")
+    box = right.container(border=True)
+    forecast_part, chart_part, budget_part, start_part = (box.container() for _ in range(4))
+    with start_part:
+        name_part, options = st.container(), draw_options()
     with left:
-        data = draw_data_choice()
-        preset = draw_preset_choice(runs)
-        config = draw_settings(preset, data)
-    with right, st.container(border=True):
-        draw_start(preset, data, config, runs)
+        data = draw_data_choice(source)
+        presets = look_at_presets(data, earlier, options)
+        can_rehearse = data is not None and not is_to_be_fetched(data, runs)
+        preset = draw_preset_choice(presets, can_rehearse, runs)
+        source = source if source is not None and source.preset == preset else preset_source(preset)
+        config = draw_settings(source, data)
+        repeats, repeats_part = draw_repeats_choice(config)
+    outlooks = [look_ahead(each, earlier, with_test=options.with_test) for each in repeats.configs]
+    with forecast_part:
+        draw_label("Forecast")
+        if data is None:
+            draw_no_forecast("Choose a labelled table first, and how its labels are read.")
+        elif can_rehearse:
+            draw_forecast(outlooks, [*repeats.configs, *(outlook.config for outlook in presets.values())], preset)
+        else:
+            draw_unfetched()
+    with budget_part:
+        budget = draw_budget()
+        plan = fit_plan(outlooks, budget, are_seeds=repeats.kind == "seeds")
+        draw_plan_sentence(plan)
+    with chart_part:
+        draw_forecast_chart(build_bars(presets, preset, outlooks, can_rehearse=can_rehearse), budget)
+    draw_repeats_sentence(repeats, outlooks, repeats_part)
+    with start_part:
+        draw_start(source, data, plan, repeats, options, runs, name_part)
+    draw_live_queue()
     draw_runs(runs)
 
 
-def draw_data_choice() -> dict[str, str | None] | None:
-    """Draw the choice of data; return the arguments of ``with_data``, or None while a table is missing."""
+def draw_data_choice(origin: Source | None) -> ChosenData | None:
+    """Draw the choice of data; None while a table is missing or a label of it is not read yet."""
     draw_section("1 · Data")
-    default = "table" if state.from_url("table") else "demo"
+    state.remember("data-source", source_from_url())
     source = st.segmented_control(
-        "Data set", ["imdb", "demo", "table"], default=default, required=True, key="data-source",
-        format_func=DATA_NAMES.__getitem__, label_visibility="collapsed",
+        "Data set", ["imdb", "demo", "table"], required=True, key="data-source", format_func=DATA_NAMES.__getitem__,
+        label_visibility="collapsed", on_change=lambda: state.to_url(data=state.recall("data-source")),
     )  # fmt: skip
     if source == "table":
-        return draw_table_choice()
-    draw_caption(imdb_sentence() if source == "imdb" else DATA_SENTENCES["demo"])
-    return {"data": source}
+        data = draw_source_table(origin) if origin is not None else draw_table_choice()
+    else:
+        draw_caption(imdb_sentence() if source == "imdb" else DATA_SENTENCES["demo"])
+        data = ChosenData(source)
+    if data is not None:
+        st.page_link(
+            "../pages/data.py", label="Look at the data", icon=":material/table_view:", query_params=url_of(source)
+        )
+    return data
 
 
 def imdb_sentence() -> str:
@@ -87,153 +147,134 @@ def imdb_sentence() -> str:
     return f"{what} The first training fetches them (84 MB) from the Hugging Face hub."
 
 
-def draw_table_choice() -> dict[str, str | None] | None:
-    """Draw the upload of a labelled table and the choice of its columns."""
-    draw_caption(DATA_SENTENCES["table"] + f" It stays on this computer, in {settings.home() / 'uploads'}.")
-    generation = state.recall("table-generation", 0)
-    file = st.file_uploader("Labelled table", type="csv", key=f"table-{generation}", label_visibility="collapsed")
-    if file is not None:
-        state.to_url(table=save_upload(file, file.name).upload_id)
-        state.remember("table-generation", generation + 1)
-        st.rerun()
-    upload = find_upload(state.from_url("table") or "")
-    if upload is None:
-        return None
-    from core.data.tables import sniff_table
-
-    try:
-        columns = list(sniff_table(upload.table).columns)
-    except ReviewscopeError as error:
-        with failed_box("table", str(error), "Nothing was trained."):
-            draw_caption("Choose another file above.")
-        return None
-    draw_facts(f"{upload.about.name}: {len(columns)} columns.")
-    place = range(len(columns))
-    text = st.selectbox("Column of texts, by its place", place, format_func=lambda number: column_word(columns, number))
-    label = st.selectbox(
-        "Column of labels, by its place", place, index=min(1, len(columns) - 1),
-        format_func=lambda number: column_word(columns, number),
-    )  # fmt: skip
-    try:
-        negative, positive = cache.count_labels(upload.table, columns[text], columns[label])
-    except ReviewscopeError as error:
-        with failed_box("labels", str(error), "Nothing was trained."):
-            draw_caption("Choose another column of labels, or correct the file and upload it again.")
-        return None
-    draw_caption(f"{negative:,} negative and {positive:,} positive reviews.")
-    return {"data": str(upload.table), "text_column": columns[text], "label_column": columns[label]}
+def draw_source_table(origin: Source) -> ChosenData | None:
+    """Draw the choice of a table; one of an earlier run that was never uploaded here is used where it lies."""
+    if state.from_url("table") is not None or not table_is_elsewhere(origin.config):
+        return draw_table_choice()
+    data = origin.config.data
+    is_there = data.path is not None and Path(data.path).exists()
+    after = "It is used unless you choose another." if is_there else "It is not there any more: upload it again."
+    draw_caption(f"{origin.name} read the table {data.path}. {after}")
+    chosen = draw_table_choice()
+    if chosen is not None or not is_there or data.path is None:
+        return chosen
+    return ChosenData(data.path, data.text_column, data.label_column, data.label_map)
 
 
-def column_word(columns: list[str], number: int) -> str:
-    """Return a column's place and name, shortened."""
-    return f"{number + 1}: {columns[number][:40]}"
+def look_at_presets(data: ChosenData | None, earlier: Sequence[Run], options: Options) -> dict[str, Outlook]:
+    """Return what is known of each preset on the chosen data."""
+    configs = {name: preset_config(name) for name in PRESETS}
+    if data is None:
+        return {name: Outlook(config) for name, config in configs.items()}
+    return {
+        name: look_ahead(data.apply(config), earlier, with_test=options.with_test) for name, config in configs.items()
+    }
 
 
-def draw_preset_choice(runs: list[Run]) -> str:
-    """Draw the presets with what earlier runs of them came to here."""
+def draw_preset_choice(presets: Mapping[str, Outlook], can_rehearse: bool, runs: Sequence[Run]) -> str:
+    """Draw the presets, how long each is about to take, and what earlier runs of it came to."""
     draw_section("2 · Model")
-    captions = [f"{preset.summary} {measured_here(name, runs)}" for name, preset in PRESETS.items()]
+    captions = [
+        f"{PRESETS[name].summary}  \n**{expected_time(outlook, can_rehearse)}**{earlier_accuracy(name, outlook, runs)}"
+        for name, outlook in presets.items()
+    ]
     return st.radio("Preset", list(PRESETS), captions=captions, key="preset", label_visibility="collapsed")
 
 
-def measured_here(preset: str, runs: list[Run]) -> str:
-    """Return time and accuracy of the newest finished run of a preset, in words; nothing before there is one."""
+def expected_time(outlook: Outlook, can_rehearse: bool) -> str:
+    """Return how long a preset is about to take, in words."""
+    if outlook.forecast is not None:
+        return about_duration(outlook.forecast.seconds)
+    return "rehearsing" if can_rehearse and not outlook.failure else "no forecast"
+
+
+def earlier_accuracy(preset: str, outlook: Outlook, runs: Sequence[Run]) -> str:
+    """Return the validation accuracy of the newest finished run of a preset, as it is, on this data; or nothing."""
     for run in runs:
-        if run.about.preset == preset and run.state.status == "finished" and (result := run.result):
-            data = DATA_NAMES[run.settings.config.data.source]
-            accuracy = percent(result.valid_accuracy)
-            return f"Last here: {duration(result.total_seconds)}, {accuracy} on validation ({data})."
+        if run.about.preset != preset or run.state.status != "finished":
+            continue
+        result, origin = run.result, run.origin
+        if result is None or origin is None or result.valid_accuracy is None or not origin.n_valid:
+            continue
+        if is_same_training(run.settings.config, outlook.config):
+            right = round(result.valid_accuracy * origin.n_valid)
+            interval = interval_text(*wilson_interval(right, origin.n_valid))
+            return f" · {percent(result.valid_accuracy)} in earlier runs ({interval})"
     return ""
 
 
-def draw_settings(preset: str, data: dict[str, str | None] | None) -> RunConfig | None:
-    """Draw the form of all settings, folded; return the config, or None when it is not complete."""
-    config = preset_config(preset)
-    if data is not None:
-        config = with_data(config, str(data["data"]), data.get("text_column"), data.get("label_column"))
+def is_same_training(one: RunConfig, other: RunConfig) -> bool:
+    """Tell whether two configs differ in nothing but the seed."""
+    seed = {"seed": other.training.seed}
+    return one.model_copy(update={"training": one.training.model_copy(update=seed)}) == other
+
+
+def draw_settings(source: Source, data: ChosenData | None) -> RunConfig | None:
+    """Draw the form of all settings, folded, and what was changed; return the config, None when it is not complete."""
+    config = data.apply(source.config) if data is not None else source.config
     generation = state.recall("form-generation", 0)
     with st.expander("Change settings", icon=":material/tune:"):
         try:
-            chosen = draw_config_form(config, f"form{generation}.{preset}")
+            chosen = draw_config_form(config, f"form{generation}.{source.key}")
         except ReviewscopeError as error:
             with failed_box("settings", str(error), "Nothing was started."):
                 draw_caption("Correct the value above.")
             return None
-        changed = changed_settings(config, chosen)
-        if changed:
-            draw_caption("Changed: " + ", ".join(f"{name} = {value}" for name, value in changed.items()))
-            if st.button("Reset to the preset", key="reset"):
+        draw_settings_file()
+    if changed := changed_words(source, config, chosen):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
+            with st.container(width="stretch"):
+                draw_caption(changed)
+            if st.button("Reset", key="reset", type="tertiary"):
                 state.remember("form-generation", generation + 1)
                 st.rerun()
     return chosen if data is not None else None
 
 
-def draw_start(preset: str, data: dict[str, str | None] | None, config: RunConfig | None, runs: list[Run]) -> None:
-    """Draw the name, the one filled button, and the command that does the same."""
-    draw_chart_title("Start", "The run, its curves and its model are kept until you delete them.")
-    name = st.text_input("Name of the run", placeholder=default_run_name(preset, runs), key="run-name").strip()
-    with_test = st.toggle(
-        "Score the test split when it has finished", value=True, key="with-test",
-        help="Once, with the weights that validation picked. The test split never picks anything.",
-    )  # fmt: skip
-    is_busy = any(run.state.status == "running" for run in runs) or bool(list_waiting("train"))
-    label = "Add to queue" if is_busy else "Start training"
-    if st.button(label, type="primary", width="stretch", disabled=config is None, key="start") and config is not None:
-        start(config, preset, name or None, with_test)
-    if config is None:
-        draw_caption("Choose a labelled table first.")
-        return
-    draw_caption(busy_sentence(runs) if is_busy else "Nothing else is training, so it starts at once.")
-    draw_caption("The same from the command line:")
-    st.code(command_line(preset, data or {}, config, name, with_test), language=None, wrap_lines=True)
+def draw_repeats_choice(config: RunConfig | None) -> tuple[Repeats, DeltaGenerator]:
+    """Draw how often to train; return the runs and the place of a sentence about them."""
+    draw_section("3 · How often")
+    return draw_repeats(config), st.container()
 
 
-def start(config: RunConfig, preset: str, name: str | None, with_test: bool) -> None:
-    """Make the run, queue it and show it."""
-    try:
-        run = create_run(config, preset, name, with_test=with_test)
-        enqueue(run)
-    except ReviewscopeError as error:
-        with failed_box("start", str(error), "Nothing was started."):
-            draw_caption("Try again in a moment.")
-        return
-    state.to_url(run=run.run_id)
-    st.rerun()
+def draw_repeats_sentence(repeats: Repeats, outlooks: Sequence[Outlook], place: DeltaGenerator) -> None:
+    """Draw how many runs a choice means and how long all of them take, or why they cannot start."""
+    seconds = total_seconds(outlooks)
+    takes = f", {about_duration(seconds)}" if seconds is not None else ""
+    with place:
+        if repeats.kind != "once":
+            shape = f"{repeats.shape}{takes}. " if repeats.shape else ""
+            draw_caption(f"{shape}{repeats.problem}")
 
 
-def busy_sentence(runs: list[Run]) -> str:
-    """Return who trains now and how many wait."""
-    running = [run.about.name for run in runs if run.state.status == "running"]
-    waiting = len(list_waiting("train"))
-    who = f"{running[0]} is training" if running else "A run is about to begin"
-    return f"{who}; {waiting} of 10 places in the queue are taken. This one starts by itself when its turn comes."
+def is_to_be_fetched(data: ChosenData, runs: Sequence[Run]) -> bool:
+    """Tell whether a rehearsal would fetch the data from outside, which nobody has asked for yet."""
+    if data.data != "imdb" or settings.data_folder() is not None or state.recall("fetch-imdb"):
+        return False
+    return not any(run.settings.config.data.source == "imdb" and run.origin is not None for run in runs)
 
 
-def command_line(preset: str, data: dict[str, str | None], config: RunConfig, name: str, with_test: bool) -> str:
-    """Return the exact command that trains the same."""
-    words = ["python -m core train", f"--preset {preset}", f"--data {quote(str(data['data']))}"]
-    for option in ("text_column", "label_column"):
-        if data.get(option):
-            words.append(f"--{option.replace('_', '-')} {quote(str(data[option]))}")
-    base = with_data(preset_config(preset), str(data["data"]), data.get("text_column"), data.get("label_column"))
-    for setting, value in changed_settings(base, config).items():
-        written = value if isinstance(value, str) else json.dumps(value)
-        words.append(f"--set {quote(f'{setting}={written}')}")
-    words += [f"--name {quote(name)}"] if name else []
-    words += ["--test"] if with_test else []
-    return " ".join(words)
+def draw_unfetched() -> None:
+    """Offer to fetch the data now, so that there can be a forecast."""
+    draw_no_forecast(
+        "IMDB is not on this computer yet. The first training fetches it (84 MB) from the Hugging Face hub."
+    )
+    st.button(
+        "Fetch it now and rehearse", key="fetch", type="tertiary", on_click=state.remember, args=("fetch-imdb", True)
+    )
 
 
 def draw_runs(runs: list[Run]) -> None:
-    """Draw the runs that are there; a chosen row opens the run."""
+    """Draw the last runs; a chosen row opens the run."""
     if not runs:
         return
-    draw_section("Runs", "Choose one to open it. Newest first; accuracy on validation.")
-    rows = [run_row(run) for run in runs[:50]]
+    draw_section("Last runs", "Choose one to open it. Accuracy with the weights that validation picked.")
+    rows = [run_row(run) for run in runs[:LAST_RUNS]]
     event = st.dataframe(
         pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="single-row", key="runs", row_height=38,
-        height="content", alt="Runs, newest first",
+        height="content", alt="The last runs, newest first",
     )  # fmt: skip
+    st.page_link("../pages/runs.py", label="All runs")
     chosen = event["selection"]["rows"]
     if chosen:
         state.to_url(run=runs[chosen[0]].run_id)

@@ -240,3 +240,22 @@ def test_one_training_runs_at_a_time_in_terminal_and_worker(workers: list["subpr
     assert other.state.status == "queued" and steps(other) == 0
     stop(run)
     assert terminal.wait(timeout=60) == 0 and other.state.status == "finished"
+
+
+def test_when_places_are_taken_meanwhile_none_of_several_runs_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    for number in range(9):
+        submit_run(quick_config(), "fast", f"before{number}")
+    monkeypatch.setattr(jobs, "room_left", lambda slot: 3 if len(list_waiting(slot)) < 11 else 0)
+    with pytest.raises(JobError, match="10 jobs wait already"):
+        submit_runs([quick_config()] * 3, "fast", "late")
+    assert [each.job.job_id for each in list_waiting("train")] == [f"before{number}" for number in range(9)]
+    assert not list((settings.home() / "runs").glob("late*"))
+
+
+def test_a_waiting_job_that_is_queued_again_gets_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(jobs, "start_worker", started.append)
+    run = submit_run(quick_config(), "fast", "waiting")
+    enqueue(run)
+    assert started == ["train", "train"] and len(list_waiting("train")) == 1
