@@ -249,7 +249,7 @@ def start_worker(slot: str) -> None:
         return
     log = settings.home() / "queue" / f"{slot}-worker.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, settings.HOME_VARIABLE: str(settings.home()), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = {**os.environ, settings.HOME_VARIABLE: str(settings.home())}
     with log.open("ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "core", "worker", "--slot", slot],
