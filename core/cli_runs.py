@@ -1,6 +1,7 @@
 """The commands that look after runs: list, resume, pause, extend, compare, delete; and the workers behind them."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.jobs import work as work_slot
 from core.runs import Run, find_run, list_damaged_runs, list_runs, list_trash, restore_run, trash_run
 from core.terminal import AsJson, catch_stop, print_result, show_progress
 
+NICENESS = 10  # pages answer first: beside a training on both cores, a rerun waited three times as long without
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or latest.")]
 
 
@@ -123,6 +125,7 @@ def worker(
     """Run the jobs of a slot, then wait ten minutes for more."""
     if slot not in SLOTS:
         raise ConfigError(f"There is no slot {slot!r}. Choose one of: {', '.join(SLOTS)}.")
+    os.nice(NICENESS)
     work_slot(slot, warm_seconds=math.inf if wait else settings.warm_seconds())
 
 

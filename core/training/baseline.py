@@ -85,6 +85,7 @@ def _train_baseline(
     quiet = Watcher(
         on_phase=lambda phase, total: watcher.on_phase(f"Line to beat: {phase.lower()}", total),
         on_notice=watcher.on_notice, on_progress=watcher.on_progress, should_stop=watcher.should_stop,
+        on_resume=watcher.on_resume,
     )  # fmt: skip
     outcome = train_model(folder, baseline_config(config), train_split, fingerprint, quiet)
     position = outcome.position

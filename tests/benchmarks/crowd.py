@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -32,15 +34,16 @@ LONG = ["--set", "training.epochs=1000", "--set", "training.patience=null"]
 class Account:
     """What happened to all sessions."""
 
-    seconds: dict[str, list[float]] = field(default_factory=lambda: {"watch": [], "walk": []})
+    seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     dropped: int = 0
 
 
 def main() -> None:
     """Start a server and a training, let the crowd in, and print the account."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = os.environ | {
-            settings.HOME_VARIABLE: folder, "STREAMLIT_SERVER_PORT": str(PORT), "STREAMLIT_SERVER_HEADLESS": "true",
+            settings.HOME_VARIABLE: folder, settings.WARM_VARIABLE: "20", "STREAMLIT_SERVER_PORT": str(PORT),
+            "STREAMLIT_SERVER_HEADLESS": "true",
         }  # fmt: skip
         command = [sys.executable, "-m", "streamlit", "run", "dashboard/server.py"]
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
@@ -94,11 +97,15 @@ async def idle(end: float) -> None:
     """Open the home page and leave it open."""
     async with connect() as socket:
         await rerun(socket, "")
-        while time.monotonic() < end:
-            try:
-                await asyncio.wait_for(socket.recv(), 1)
-            except TimeoutError:
-                continue
+        await read_for(socket, end - time.monotonic())
+
+
+async def read_for(socket: websockets.ClientConnection, seconds: float) -> None:
+    """Take what the server sends for a while, as a browser does."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(socket.recv(), left)
 
 
 async def walk(account: Account, end: float) -> None:
@@ -109,8 +116,8 @@ async def walk(account: Account, end: float) -> None:
                 return
             took, _ = await rerun(socket, page)
             if time.monotonic() > end - SECONDS:
-                account.seconds["walk"].append(took)
-            await asyncio.sleep(1)
+                account.seconds[f"walk to {page or 'home'}"].append(took)
+            await read_for(socket, 1)
 
 
 async def watch(account: Account, end: float) -> None:
@@ -123,7 +130,7 @@ async def watch(account: Account, end: float) -> None:
             took, _ = await rerun(socket, "training", "run=crowd", fragment)
             if time.monotonic() > end - SECONDS:
                 account.seconds["watch"].append(took)
-            await asyncio.sleep(max(interval - took, 0))
+            await read_for(socket, max(interval - took, 0))
 
 
 async def rerun(
@@ -143,7 +150,7 @@ async def rerun(
         kind = answer.WhichOneof("type")
         if kind == "auto_rerun":
             fragments[answer.auto_rerun.fragment_id] = answer.auto_rerun.interval
-        if kind == "script_finished":
+        if kind == "script_finished" and answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             return time.monotonic() - began, fragments
 
 
