@@ -131,9 +131,11 @@ class JobFolder:
 
     @property
     def progress(self) -> JobProgress | None:
-        """Return what the job does just now, or None before it has said so."""
-        path = self.path / "progress.json"
-        return read_document(path, JobProgress) if path.exists() else None
+        """Return what the job does just now, or None before it has said so, or when a power cut took what it said."""
+        try:
+            return read_document(self.path / "progress.json", JobProgress)
+        except ReviewscopeError:
+            return None
 
     def request_stop(self) -> None:
         """Ask the running job to stop and keep what it has."""

@@ -24,6 +24,7 @@ from core.prediction.evaluating import Evaluation, evaluate_split
 from core.prediction.predictor import Predictor
 from core.runs import Run, RunOrigin, RunResult, create_run, library_versions
 from core.training.baseline import note_baseline
+from core.training.extension import added_epochs_left
 from core.training.forecast import note_forecast
 from core.training.trainer import Outcome, Watcher, train_model
 
@@ -90,7 +91,7 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
     """
     start = time.monotonic() - started
     state, result = run.state, run.result
-    if state.status == "finished" and result and is_sound_model(run.model_file) and not _has_more_epochs(run, result):
+    if state.status == "finished" and result and is_sound_model(run.model_file) and not added_epochs_left(run, result):
         return result
     if state.status == "running":
         raise RunError(f"Run {run.run_id} is being trained by another process right now.")
@@ -116,12 +117,6 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
         else:
             _end(run, "paused" if run.is_pause_requested else "stopped")
     return result
-
-
-def _has_more_epochs(run: Run, result: RunResult) -> bool:
-    """Tell whether epochs were added that the result does not know of."""
-    extensions = run.about.extensions
-    return bool(extensions) and extensions[-1].after_epoch >= result.epochs
 
 
 def _end(run: Run, status: Status, message: str = "") -> None:
@@ -189,8 +184,9 @@ def _only_training(run: Run, watcher: Watcher) -> Iterator[None]:
                     watcher.on_notice("Another training is running here; this one begins when it has ended.")
                 waited = True
                 if watcher.should_stop():
-                    run.save_state("stopped", "It was stopped before it began.")
-                    raise RunError(f"Run {run.run_id} was stopped before it began.") from None
+                    word: Status = "paused" if run.is_pause_requested else "stopped"
+                    run.save_state(word, f"It was {word} before it began.")
+                    raise RunError(f"Run {run.run_id} was {word} before it began.") from None
                 continue
             yield
             return

@@ -28,6 +28,7 @@ from core.training.trainer import EncodedSplit, Learner, build_learner, encode_s
 SAMPLE = 2_500
 PART = 5  # every fifth of the sample
 WARM_STEPS = 2
+GENTLE_RATE = 1e-4
 STEP_SECONDS = 4.0
 SCORE_SECONDS = 1.5
 Result = TypeVar("Result")
@@ -67,7 +68,7 @@ def _measure(config: RunConfig, splits: dict[str, LabelledTexts], name: str, loa
     encoding, encoded = _time_growth(
         lambda texts: encode_split(encoder, texts), part, sample, n_train + len(valid_rows)
     )
-    learner = build_learner(config, encoder, [Stage(0, 10**9, 10**9)])
+    learner = build_learner(_gentle(config), encoder, [Stage(0, 10**9, 10**9)])
     preparing, _ = _timed(lambda: learner.model.prepare(encoded.encoded, sample.labels))
     step, timed = _time_steps(learner, encoded)
     scoring = _time_scoring(learner, encoded)
@@ -90,6 +91,12 @@ def _measure(config: RunConfig, splits: dict[str, LabelledTexts], name: str, loa
         disturbed=False,
         fingerprint=name,
     )
+
+
+def _gentle(config: RunConfig) -> RunConfig:
+    """Return settings whose steps cost the same and cannot diverge."""
+    training = config.training.model_copy(update={"learning_rate": GENTLE_RATE, "schedule": "constant"})
+    return config.model_copy(update={"training": training})
 
 
 def _scaled(config: RunConfig, share: float) -> RunConfig:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core import job_folder
+from core import job_folder, settings
 from core.config import RunConfig
 from core.errors import RunError
+from core.files import hold_lock
+from core.job_folder import JobReporter
 from core.jobs import run_job
 from core.runs import Run, create_run
 from core.training.checkpoint import list_checkpoints
@@ -173,3 +175,23 @@ def test_a_stop_outweighs_a_pause(trained: Callable[..., Run]) -> None:
     run.request_stop()
     run_job(run.path)
     assert run.state.status == "stopped"
+
+
+@pytest.mark.parametrize("kind", ["ngram"])
+def test_epochs_cannot_be_added_twice_before_they_are_trained(trained: Callable[..., Run]) -> None:
+    run = trained(epochs=2)
+    extend_run(run, 3)
+    with pytest.raises(RunError, match="3 added epochs to train yet"):
+        extend_run(run, 1)
+    assert len(run.about.extensions) == 1
+    assert go_on(run).result is not None and run.result.epochs == 5
+
+
+@pytest.mark.parametrize("kind", ["ngram"])
+def test_a_pause_while_another_run_trains_is_a_pause(trained: Callable[..., Run], tmp_path: Path) -> None:
+    run = create_run(RunConfig.model_validate(small_config("ngram", tmp_path / "reviews.csv")), "fast", "second")
+    run.request_pause()
+    reporter = JobReporter(run)
+    with hold_lock(settings.home() / "queue" / "train.busy", "held"), pytest.raises(RunError, match="paused before"):
+        execute_run(run, Watcher(should_stop=reporter.should_stop), time.monotonic())
+    assert run.state.status == "paused"
