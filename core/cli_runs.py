@@ -15,8 +15,9 @@ from core.job_folder import JobReporter
 from core.jobs import SLOTS, enqueue, has_worker, list_waiting, move, run_job
 from core.jobs import stop as stop_job
 from core.jobs import work as work_slot
-from core.runs import Run, find_run, list_damaged_runs, list_runs, list_trash, restore_run, trash_run
+from core.runs import Run, find_run, list_damaged_runs, list_runs
 from core.terminal import AsJson, catch_stop, print_result, show_progress
+from core.trash import list_trash, restore_run, trash_run
 
 NICENESS = 10  # pages answer first: beside a training on both cores, a rerun waited three times as long without
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run id, or latest.")]

@@ -298,7 +298,7 @@ def create_run(
         raise ReviewscopeError(f"Could not make the folder {folder}: {error.strerror or error}.") from error
     name = clean_name(name) if name else name
     stem = re.sub(r"[^a-z0-9]+", "-", (name or preset).lower()).strip("-")[:40] or "run"
-    run = _claim_folder(folder, stem, numbered=name is None)
+    run = claim_folder(folder, stem, numbered=name is None)
     about = RunAbout(name=name or run.run_id, preset=preset, created=time.time(), group=group)
     settings_of_run = RunSettings(config=config, with_test=with_test, with_tensorboard=with_tensorboard, parent=parent)
     try:
@@ -316,7 +316,7 @@ def clean_name(name: str) -> str:
     return "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
 
 
-def _claim_folder(folder: Path, stem: str, *, numbered: bool) -> Run:
+def claim_folder(folder: Path, stem: str, *, numbered: bool) -> Run:
     """Make the first free folder of ``stem``, ``stem-1``, ``stem-2`` ...; making it is the claim."""
     number = 1 if numbered else 0
     while True:
@@ -357,57 +357,6 @@ def find_run(reference: str) -> Run:
             return run
     known = ", ".join(run.run_id for run in runs[:10]) or "none yet"
     raise RunError(f"There is no run {reference[:80]!r} in {settings.home()}. Runs: {known}.")
-
-
-def trash_folder() -> Path:
-    """Return where deleted runs lie until the trash is emptied."""
-    return settings.home() / "trash"
-
-
-def trash_run(run: Run) -> Path:
-    """Move a run into the trash and return where it lies now; ``restore_run`` brings it back.
-
-    Raises:
-        RunError: It is queued or running, or cannot be moved.
-    """
-    if run.state.status in ("queued", "running"):
-        raise RunError(f"{run.run_id} is {run.state.status}. Stop it first, then delete it.")
-    target = trash_folder() / f"{run.run_id}.{time.time_ns():x}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        run.path.rename(target)
-    except OSError as error:
-        raise RunError(f"Could not move {run.run_id} into the trash: {error.strerror or error}.") from error
-    return target
-
-
-def restore_run(place: Path) -> Run:
-    """Bring a run back from the trash, under its own id, or the next free one when that was taken meanwhile."""
-    stem = place.name.rpartition(".")[0]
-    folder = settings.home() / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    run = _claim_folder(folder, stem, numbered=False)
-    try:
-        place.rename(run.path)
-    except OSError as error:
-        run.path.rmdir()
-        raise RunError(f"Could not bring {stem} back from the trash: {error.strerror or error}.") from error
-    return run
-
-
-def list_trash() -> list[Path]:
-    """Return the deleted runs, the last deleted first."""
-    places = [path for path in trash_folder().glob("*.*") if path.is_dir()]
-    return sorted(places, key=lambda path: path.name.rpartition(".")[2], reverse=True)
-
-
-def empty_trash() -> int:
-    """Delete what lies in the trash for good; return the bytes that this frees."""
-    places = list_trash()
-    freed = sum(Run(place).size for place in places)
-    for place in places:
-        shutil.rmtree(place)
-    return freed
 
 
 def find_model(reference: str) -> Path:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from core.default_model import default_model
 from core.errors import ReviewscopeError
-from core.runs import Run, empty_trash, list_trash, restore_run, trash_run
+from core.runs import Run
+from core.trash import empty_trash, list_trash, restore_run, trash_run
 from dashboard.components import draw_caption, draw_facts, file_size
 from dashboard.run_facts import RunFacts
 from dashboard.runs_table import choose, ids_from_url

@@ -22,7 +22,8 @@ from core.evaluation.metrics import evaluate_logits
 from core.jobs import list_waiting, run_job
 from core.prediction.evaluating import Evaluation, EvaluationJob, evaluation_folder
 from core.run_groups import MeanCurve
-from core.runs import Run, create_run, find_run, list_runs, list_trash
+from core.runs import Run, create_run, find_run, list_runs
+from core.trash import list_trash
 from dashboard.run_facts import list_states, load_all
 from dashboard.runs_charts import Line, parallel_axis, plot_differences, plot_overlay, spread_labels
 from dashboard.tokens import DARK, LIGHT

@@ -1,0 +1,59 @@
+"""The commands around a run: forecast, seeds, comparison, more epochs, trash; in processes of their own."""
+
+from pathlib import Path
+
+from core import settings
+from core.runs import find_run
+from tests.core.test_cli import fail, run, start
+
+SMALL = ["--data", "demo", "--set", "model.bucket_bits=14"]
+
+
+def test_a_run_is_forecast_repeated_compared_extended_deleted_and_brought_back() -> None:
+    expected = run("forecast", *SMALL)
+    assert 0 < expected["low"] < expected["seconds"] < expected["high"] and expected["errors"] == []
+
+    trained = run("train", *SMALL, "--seeds", "2", "--name", "twin", "--tensorboard", "--minutes", "30")
+    assert trained["runs"] == ["twin", "twin-1"] and trained["valid_accuracy"]["n"] == 2
+    first, second = (find_run(name) for name in trained["runs"])
+    assert first.about.group == second.about.group is not None
+    assert [each.settings.config.training.seed for each in (first, second)] == [0, 1]
+    assert list(first.tensorboard_folder.glob("*tfevents*"))
+    assert first.forecast_file.exists()
+
+    compared = run("compare", "twin", "twin-1")
+    assert compared["n"] == 1_200 and 0 <= compared["p"] <= 1
+    sides = ("only_a_right", "only_b_right", "both_right", "both_wrong")
+    assert sum(compared[side] for side in sides) == 1_200
+    difference = compared["differences"]["accuracy"]
+    assert round(difference["value"] * 1_200) == compared["only_a_right"] - compared["only_b_right"]
+    assert difference["low"] <= difference["value"] <= difference["high"]
+
+    steps = max(line["step"] for line in first.read_history())
+    extended = run("extend", "twin", "--epochs", "1")
+    assert extended["epochs"] == 5 and max(line["step"] for line in first.read_history()) == steps * 5 // 4
+
+    listed = [document["run_id"] for document in run("runs")["runs"]]
+    assert sorted(listed) == ["twin", "twin-1"]
+
+
+def test_a_deleted_run_is_restored_by_its_id_and_an_unknown_one_is_refused() -> None:
+    run("train", *SMALL, "--set", "training.epochs=1", "--name", "gone")
+    assert "In the trash: nothing." in fail("restore", "gone")
+    folder = settings.home() / "runs" / "gone"
+    _call("delete", "gone")
+    assert not folder.exists()
+    assert "There is no deleted run 'other'. In the trash: gone." in fail("restore", "other")
+    _call("restore", "gone")
+    assert folder.exists() and find_run("gone").state.status == "finished"
+
+
+def test_a_time_that_no_step_fits_into_is_refused_before_there_is_a_run() -> None:
+    message = fail("train", *SMALL, "--minutes", "0.01")
+    assert "too few" in message and "Give more time" in message
+    assert not list((settings.home() / "runs").glob("*"))
+
+
+def _call(*arguments: str | Path) -> None:
+    process = start(*arguments)
+    assert process.wait(timeout=60) == 0, process.communicate()
