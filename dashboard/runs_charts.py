@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from core.evaluation.comparison import Difference
 from core.run_groups import MeanCurve
 from dashboard.charts import PADDING, dress, dress_plotly, share_axis
-from dashboard.tokens import DARK, LIGHT, Tokens
+from dashboard.tokens import Tokens
 
 HEIGHT = 270
 DIFFERENCE_ROW = 28
@@ -51,14 +51,9 @@ class Line:
     is_group: bool = False
 
 
-def run_b_colour(tokens: Tokens) -> str:
-    """Return the colour of the second run."""
-    return {LIGHT.paper: "#7A4FC9", DARK.paper: "#AE90F0"}[tokens.paper]
-
-
 def line_colour(role: Role, tokens: Tokens) -> str:
     """Return a line's colour by what it is."""
-    return {"a": tokens.text, "b": run_b_colour(tokens)}.get(role, tokens.quiet)
+    return {"a": tokens.text, "b": tokens.run_b}.get(role, tokens.quiet)
 
 
 def plot_overlay(lines: Sequence[Line], unit: Unit, tokens: Tokens) -> dict[str, Any]:
@@ -241,7 +236,7 @@ def _differences_spec(low: float, high: float, rows: int, title: str, tokens: To
         alt.Tooltip("figure:N"), alt.Tooltip("points:Q", format="+.2f"), alt.Tooltip("low:Q", format="+.2f"),
         alt.Tooltip("high:Q", format="+.2f"), alt.Tooltip("method:N", title="interval"),
     ]  # fmt: skip
-    colour = run_b_colour(tokens)
+    colour = tokens.run_b
     base = _named("differences")
     bars = base.mark_rule(strokeWidth=6, opacity=0.3, color=colour)
     bars = bars.encode(y=y, x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", tooltip=tooltip)
