@@ -17,6 +17,7 @@ MOST_TICKS = 6
 TICKS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 259_200, 864_000)
 UNTRIED_DOMAIN = (5.0, 3_600.0)
 MARGIN = 1.5
+LEAST_SPAN = 30.0  # so that one known bar among unknown ones is no wall
 IN_WORDS = (
     "datum.value < 60 ? format(datum.value, '~g') + ' s' : datum.value < 3600 ? format(datum.value / 60, '~g') + "
     "' min' : format(datum.value / 3600, '~g') + ' h'"
@@ -86,7 +87,8 @@ def _domain(bars: tuple[Bar, ...], budget: float | None) -> tuple[float, float]:
     if not ends:
         ends = list(UNTRIED_DOMAIN)
     ends += [budget] if budget is not None else []
-    return max(min(ends), 0.1) / MARGIN, max(*ends, 0.2) * MARGIN
+    low = max(min(ends), 0.1) / MARGIN
+    return low, max(*ends, 0.2, low * LEAST_SPAN) * MARGIN
 
 
 def _words(bar: Bar) -> dict[str, str]:

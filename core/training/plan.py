@@ -46,3 +46,8 @@ def learning_rate_at(config: TrainingConfig, stage: Stage, step: int) -> float:
     """Return the learning rate of the step after ``step`` updates."""
     done = (step - stage.first_step) / (stage.last_step - stage.first_step)
     return config.learning_rate * (1 - done if config.schedule == "linear" else 1)
+
+
+def gentler_rate(rate: float) -> float:
+    """Return the learning rate to try after one at which a training diverged: a tenth of it, and 0.001 at most."""
+    return min(rate / 10, 0.001)

@@ -27,7 +27,7 @@ from core.runs import Extension, Run
 from core.training.checkpoint import Position
 from core.training.events import open_mirror
 from core.training.keeper import Keeper, resume_position
-from core.training.plan import Stage, learning_rate_at, plan_stages
+from core.training.plan import Stage, gentler_rate, learning_rate_at, plan_stages
 
 DIVERGED_LOSS = 30.0  # a mean log loss at which the truth was given a probability of 1e-13
 
@@ -258,7 +258,7 @@ def explain_divergence(learner: Learner, position: Position, keeper: Keeper, err
     position.step = step
     keeper.record_divergence(position, loss)
     rate = learner.config.learning_rate
-    advice = f"Start anew with a smaller learning rate than {rate:g}, such as {min(rate / 10, 0.001):g}."
+    advice = f"Start anew with a smaller learning rate than {rate:g}, such as {gentler_rate(rate):g}."
     return DivergedError(f"The training diverged at step {step}: the loss is {loss}. {kept} {advice}")
 
 
