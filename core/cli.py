@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands that need them, so that a wrong
 import io
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +14,9 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from core import settings
 from core.cli_runs import add_commands, execute_here, run_document
-from core.config import PRESETS, Meaning, RunConfig, preset_config, with_data, with_settings
+from core.config import PRESETS, Meaning, RunConfig, preset_config, repeat_with_seeds, with_data, with_settings
 from core.errors import ConfigError, DataError, ReviewscopeError
 from core.jobs import queue_evaluation, submit_run, submit_runs
 from core.runs import create_run, find_model, find_run, list_runs
@@ -22,7 +24,7 @@ from core.terminal import AsJson, print_result, show_progress
 
 app = typer.Typer(
     help="Train a sentiment model, see where it errs, and score a spreadsheet.",
-    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
 started = time.monotonic()
 add_commands(app)
@@ -64,8 +66,18 @@ def main(began: float | None = None) -> None:
         message = "Stopped."
     except (OSError, UnicodeError) as error:
         message = f"Failed: {error}. Check the names, the permissions and the free space."
+    except Exception as error:  # noqa: BLE001 (a fault of ours is one sentence too; its traceback is kept)
+        message = f"Unexpected: {error!r}. This is a fault of Reviewscope; {_keep_traceback()} says where."
     print(" ".join(message.split()) or "Say what to do: --help lists the commands.", file=sys.stderr)
     sys.exit(1)
+
+
+def _keep_traceback() -> Path:
+    log = settings.home() / "errors.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(traceback.format_exc() + "\n")
+    return log
 
 
 @app.command()
@@ -82,7 +94,7 @@ def train(
         int, typer.Option(min=1, max=10, help="Train it this many times, each with a seed of its own.")
     ] = 1,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="End on time: as many steps as fit are taken.")
+        float | None, typer.Option(min=0.01, help="As many steps as fit into this time, all seeds together.")
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's event files.")] = False,
     queue: InQueue = False,
@@ -91,8 +103,8 @@ def train(
     """Train a preset on a data set. Ctrl+C stops and keeps the best so far."""
     config = _training_config(preset, data, text_column, label_column, labels, assignments)
     if minutes is not None:
-        config = _fit_minutes(config, minutes, with_test=test)
-    configs = [_with_seed(config, config.training.seed + number) for number in range(seeds)]
+        config = _fit_minutes(config, minutes / seeds, with_test=test)
+    configs = repeat_with_seeds(config, seeds)
     if queue:
         options = {"with_test": test, "with_tensorboard": tensorboard}
         queued = (
@@ -144,10 +156,6 @@ def _training_config(
             )
     label_map = _read_label_map(labels, data, label_column)
     return with_settings(with_data(preset_config(preset), data, text_column, label_column, label_map), assignments)
-
-
-def _with_seed(config: RunConfig, seed: int) -> RunConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def _fit_minutes(config: RunConfig, minutes: float, *, with_test: bool) -> RunConfig:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from core import settings
-from core.errors import ConfigError
+from core.errors import ConfigError, RunError
 from core.job_folder import JobReporter
-from core.jobs import SLOTS, enqueue, has_worker, list_waiting, move, run_job
+from core.jobs import SLOTS, check_room, enqueue, has_worker, list_waiting, move, run_job
 from core.jobs import stop as stop_job
 from core.jobs import work as work_slot
 from core.runs import Run, find_run, list_damaged_runs, list_runs
@@ -49,6 +49,8 @@ def extend(
     from core.training.extension import extend_run
 
     run = find_run(run_id)
+    if queue:
+        check_room("train")  # before the epochs are noted
     extend_run(run, epochs)
     if queue:
         enqueue(run)
@@ -75,15 +77,17 @@ def runs(as_json: AsJson = False) -> None:
 
 
 def pause(run_id: RunId) -> None:
-    """Ask a running training to stop for now; resume goes on from the same place."""
+    """Pause a running training; resume goes on from the same place."""
     run = find_run(run_id)
+    _refuse_unless(run, "running")
     run.request_pause()
     print_result({"run_id": run.run_id, "status": run.state.status}, as_json=False)
 
 
 def stop(run_id: RunId) -> None:
-    """Ask a running training to stop and keep its best, or take a waiting one out of the queue."""
+    """Stop a running training and keep its best, or take a waiting one out of the queue."""
     run = find_run(run_id)
+    _refuse_unless(run, "running", "queued")
     stop_job(run)
     print_result({"run_id": run.run_id, "status": run.state.status}, as_json=False)
 
@@ -140,6 +144,12 @@ def run_document(run: Run) -> dict[str, Any]:
     state = run.state
     figures = run.result.model_dump() if run.result else {}
     return {"run_id": run.run_id, "status": state.status, "message": state.message, **figures}
+
+
+def _refuse_unless(run: Run, *statuses: str) -> None:
+    """Refuse what makes sense in some states only."""
+    if run.state.status not in statuses:
+        raise RunError(f"Run {run.run_id} is {run.state.status}, not {' or '.join(statuses)}: there is nothing to do.")
 
 
 def execute_here(run: Run, started: float) -> None:

@@ -47,6 +47,10 @@ class DataConfig(Settings):
         description="Share of the training split held back, stratified by label. 0 holds nothing back and keeps the "
         "weights of the last epoch.",
     )  # fmt: skip
+    split_seed: int | None = Field(
+        None, ge=0, lt=2**32, title="Seed of the split",
+        description="Draws the validation reviews. Empty: the run's own seed does.",
+    )  # fmt: skip
     limit: int | None = Field(
         None, ge=8, title="Training reviews",
         description="Train on this many reviews only, drawn by seed. The vocabulary still counts the whole split.",
@@ -154,6 +158,11 @@ class RunConfig(Section):
     model: ModelConfig = BiLSTMConfig()
     training: TrainingConfig = TrainingConfig()
 
+    @property
+    def split_seed(self) -> int:
+        """Return the seed that the validation reviews are drawn by."""
+        return self.training.seed if self.data.split_seed is None else self.data.split_seed
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -248,6 +257,18 @@ def with_settings(config: RunConfig, assignments: Iterable[str]) -> RunConfig:
             raise ConfigError(f"There is no setting {path!r}. Known: {', '.join(_paths(document))}.")
         document[section][field] = _parse_value(value)
     return parse_config(document)
+
+
+def repeat_with_seeds(config: RunConfig, count: int) -> list[RunConfig]:
+    """Return a config with ``count`` seeds from its own upwards, all validated on the same reviews.
+
+    Raises:
+        ConfigError: There is no such seed.
+    """
+    if count == 1:
+        return [config]
+    split = f"data.split_seed={config.split_seed}"
+    return [with_settings(config, [split, f"training.seed={config.training.seed + number}"]) for number in range(count)]
 
 
 def parse_config(document: Any) -> RunConfig:

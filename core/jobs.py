@@ -118,7 +118,8 @@ def enqueue(job: JobFolder) -> None:
     """
     slot = kind_of(job.path).slot
     with _gate(slot):
-        if not any(each.job.path == job.path for each in list_waiting(slot)):
+        is_under_way = (has_worker(slot) and _is_taken(job, slot)) or is_locked(job.path / "lock")
+        if not is_under_way and not any(each.job.path == job.path for each in list_waiting(slot)):
             check_room(slot)
             job.withdraw_requests()
             job.save_state("queued")

@@ -11,6 +11,7 @@ from core.config import RunConfig, Settings, parse_config
 
 SECTIONS = {"preprocessing": "Text", "model": "Model", "training": "Training"}
 HIDDEN = {"kind"}
+DATA_FIELDS = ("validation_fraction", "limit", "split_seed")
 
 
 def draw_config_form(config: RunConfig, key: str) -> RunConfig:
@@ -45,7 +46,7 @@ def changed_settings(before: RunConfig, after: RunConfig) -> dict[str, Any]:
         f"{section}.{name}": value
         for section, fields in new.items()
         for name, value in fields.items()
-        if old[section].get(name) != value and (section != "data" or name in ("validation_fraction", "limit"))
+        if old[section].get(name) != value and (section != "data" or name in DATA_FIELDS)
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 
-from core.config import RunConfig, parse_config
+from core.config import RunConfig, parse_config, repeat_with_seeds
 from core.errors import ConfigError
 from core.jobs import MOST_WAITING, room_left
 from core.run_groups import differing_settings, setting_title
@@ -54,7 +54,7 @@ def draw_repeats(config: RunConfig | None) -> Repeats:
     if choice == "Grid":
         found = draw_grid(config)
     elif choice in SEEDS:
-        found = _checked("seeds", lambda: seed_configs(config, SEEDS[choice]))
+        found = _checked("seeds", lambda: repeat_with_seeds(config, SEEDS[choice]))
     else:
         found = Repeats("once", (config,))
     return found if found.problem else _within_room(found)
@@ -92,15 +92,6 @@ def grid_fields(config: RunConfig) -> dict[str, str]:
 
 def _is_gridable(kind: Any) -> bool:
     return kind in (int, float) or get_origin(kind) is Literal
-
-
-def seed_configs(config: RunConfig, count: int) -> list[RunConfig]:
-    """Return a config with seeds from its own upwards.
-
-    Raises:
-        ConfigError: There is no such seed.
-    """
-    return [with_values(config, {"training.seed": config.training.seed + number}) for number in range(count)]
 
 
 def grid_configs(config: RunConfig, written: Mapping[str, str]) -> list[RunConfig]:

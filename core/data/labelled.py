@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+LEAST_OF_A_LABEL = 8  # training reviews, below which there is nothing to learn from
+
 
 @dataclass(frozen=True)
 class LabelledTexts:

@@ -38,7 +38,7 @@ def guess_label_column(path: Path, columns: Iterable[str]) -> str:
     for name in LABEL_COLUMNS:
         if name in names:
             return names[name]
-    raise DataError(f"{path}: no column is called {' or '.join(LABEL_COLUMNS)}. Name the labels' with --label-column.")
+    raise DataError(f"{path}: no column is called {' or '.join(LABEL_COLUMNS)}. Name the column with --label-column.")
 
 
 def count_labels(path: Path, label_column: str | None = None) -> dict[str, int]:

@@ -112,7 +112,7 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
     if split not in ("train", "valid"):
         raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test; of a table also all.")
     train = splits["train"]
-    rows, valid_rows = cut_stratified(train.labels, data.validation_fraction, config.training.seed)
+    rows, valid_rows = cut_stratified(train.labels, data.validation_fraction, config.split_seed)
     return train.take(rows if split == "train" else valid_rows)
 
 

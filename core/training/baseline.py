@@ -91,7 +91,7 @@ def _train_baseline(
     position = outcome.position
     if not outcome.finished or position.best_accuracy is None:
         return None
-    n_valid = len(cut_stratified(train_split.labels, config.data.validation_fraction, config.training.seed)[1])
+    n_valid = len(cut_stratified(train_split.labels, config.data.validation_fraction, config.split_seed)[1])
     baseline = Baseline(valid_accuracy=position.best_accuracy, n_valid=n_valid, train_seconds=position.seconds)
     write_json(folder.path / "baseline.json", baseline.model_dump())
     for path in folder.path.iterdir():

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from core import settings
 from core.config import RunConfig, Section
-from core.errors import ConfigError
+from core.errors import ConfigError, ReviewscopeError
 from core.files import is_locked, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.runs import Run, list_runs
@@ -116,8 +116,9 @@ def costs_key(config: RunConfig) -> str:
     """Return a name for all that a step's time depends on; epochs, rates and schedules do not."""
     data, training = config.data, config.training
     changed = Path(data.path).stat().st_mtime_ns if data.path and Path(data.path).exists() else 0
-    words = config.preprocessing.model_dump_json() + config.model.model_dump_json() + data.model_dump_json()
-    content = f"{words} {changed} {training.batch_size} {training.precision}"
+    sections = config.preprocessing.model_dump_json() + config.model.model_dump_json()
+    source = data.model_dump_json(exclude={"split_seed"})
+    content = f"{sections} {source} {changed} {training.batch_size} {training.precision}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
@@ -240,7 +241,10 @@ def _earlier_ratios(config: RunConfig, key: str, earlier: Sequence[Run]) -> list
     """Return actual time over raw forecast of the last runs with the same costs, or else of the same kind of model."""
     same, alike = [], []
     for run in earlier:
-        expected, result = load_forecast(run), run.result
+        try:
+            expected, result = load_forecast(run), run.result
+        except ReviewscopeError:
+            continue  # a damaged one teaches nothing
         if expected is None or result is None or run.about.extensions or run.state.status != "finished":
             continue
         if expected.disturbed or result.epochs < expected.epochs:

@@ -14,7 +14,7 @@ import torch
 
 from core import settings as app_settings
 from core.config import LABELS, Meaning, RunConfig, preset_config, with_data, with_settings
-from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
+from core.data.labelled import LEAST_OF_A_LABEL, LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import DataError, ReviewscopeError, RunError
 from core.files import hold_lock, write_bytes
@@ -28,7 +28,6 @@ from core.training.extension import added_epochs_left
 from core.training.forecast import note_forecast
 from core.training.trainer import Outcome, Watcher, train_model
 
-LEAST_OF_A_LABEL = 8
 RESERVED_BYTES = 65_536
 
 
@@ -75,7 +74,7 @@ def check_data(config: RunConfig) -> None:
         DataError: It cannot.
     """
     if config.data.source == "table":
-        load_columns(config.data)
+        _check_labels(load_columns(config.data)["train"])
 
 
 def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
@@ -233,7 +232,7 @@ def _check_labels(split: LabelledTexts) -> None:
 def _check_origin(run: Run, data_fingerprint: str, splits: Mapping[str, LabelledTexts], watcher: Watcher) -> None:
     """Note what the weights depend on at the first start; compare with it at a resume."""
     config = run.settings.config
-    rows, valid_rows = cut_stratified(splits["train"].labels, config.data.validation_fraction, config.training.seed)
+    rows, valid_rows = cut_stratified(splits["train"].labels, config.data.validation_fraction, config.split_seed)
     present = RunOrigin(
         data_fingerprint=data_fingerprint,
         libraries=library_versions(),

@@ -58,7 +58,7 @@ def _load(config: RunConfig) -> tuple[dict[str, LabelledTexts], str]:
 
 def _measure(config: RunConfig, splits: dict[str, LabelledTexts], name: str, load_seconds: float) -> Costs:
     train_split, seed = splits["train"], config.training.seed
-    rows, valid_rows = cut_stratified(train_split.labels, config.data.validation_fraction, seed)
+    rows, valid_rows = cut_stratified(train_split.labels, config.data.validation_fraction, config.split_seed)
     n_train = min(config.data.limit or len(rows), len(rows))
     sample = train_split.take(rows[draw_rows(train_split.labels[rows], SAMPLE, seed)])
 
@@ -118,9 +118,10 @@ def _time_steps(learner: Learner, encoded: EncodedSplit) -> tuple[float, int]:
     order = _spread_out(len(batches))
     learner.model.train()
     seconds, tokens = [], []
-    for number, place in enumerate(order[:WARM_STEPS] + order):
+    warm = order[:WARM_STEPS]
+    for number, place in enumerate(warm + order):
         took, _ = _timed(partial(training_step, learner, Position(), encoded, batches[place]))
-        if number >= WARM_STEPS:
+        if number >= len(warm):
             seconds.append(took)
             tokens.append(_tokens(encoded, batches[place]))
         if sum(seconds) > STEP_SECONDS:

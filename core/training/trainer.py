@@ -122,7 +122,7 @@ def train_model(
         ReviewscopeError: A file could not be written.
     """
     prepare_torch(config.training.seed)
-    rows, valid_rows = cut_stratified(train_split.labels, config.data.validation_fraction, config.training.seed)
+    rows, valid_rows = cut_stratified(train_split.labels, config.data.validation_fraction, config.split_seed)
     whole, valid = train_split.take(rows), train_split.take(valid_rows)
     limited = whole.take(draw_rows(whole.labels, config.data.limit or len(whole), config.training.seed))
 

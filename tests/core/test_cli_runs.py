@@ -57,3 +57,29 @@ def test_a_time_that_no_step_fits_into_is_refused_before_there_is_a_run() -> Non
 def _call(*arguments: str | Path) -> None:
     process = start(*arguments)
     assert process.wait(timeout=60) == 0, process.communicate()
+
+
+def test_a_table_of_one_batch_is_forecast_too(tmp_path: Path) -> None:
+    table = tmp_path / "small.csv"
+    table.write_text("text,label\n" + "".join(f"a {('bad', 'good')[n % 2]} film {n},{n % 2}\n" for n in range(60)))
+    assert run("forecast", "--data", str(table))["seconds"] > 0
+
+
+def test_a_table_of_one_label_is_refused_before_there_is_a_run(tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text("text,label\n" + "".join(f"good film {n},1\n" for n in range(60)))
+    assert "0 negative reviews" in fail("train", "--data", str(table))
+    assert not list((settings.home() / "runs").glob("*"))
+
+
+def test_only_what_runs_can_be_paused() -> None:
+    run("train", *SMALL, "--set", "training.epochs=1", "--name", "done")
+    assert "is finished, not running" in fail("pause", "done") and "not running or queued" in fail("stop", "done")
+    assert not (settings.home() / "runs" / "done" / "pause").exists()
+
+
+def test_a_damaged_forecast_of_an_earlier_run_teaches_nothing_and_harms_nothing() -> None:
+    run("forecast", *SMALL)
+    run("train", *SMALL, "--name", "earlier")
+    (settings.home() / "runs" / "earlier" / "forecast.json").write_text("{")
+    assert run("forecast", *SMALL)["errors"] == []

@@ -20,6 +20,7 @@ from core.config import (
     TrainingConfig,
     parse_config,
     preset_config,
+    repeat_with_seeds,
     with_data,
     with_settings,
 )
@@ -252,3 +253,12 @@ def test_the_other_settings_of_the_data_stay_when_the_data_changes() -> None:
     config = with_settings(FAST, ["data.limit=100", "data.validation_fraction=0.25"])
     data = with_data(config, "demo").data
     assert (data.limit, data.validation_fraction) == (100, 0.25)
+
+
+def test_repeats_differ_by_seed_alone_and_are_validated_on_the_same_reviews() -> None:
+    config = with_settings(preset_config("fast"), ["training.seed=5"])
+    repeats = repeat_with_seeds(config, 3)
+    assert [each.training.seed for each in repeats] == [5, 6, 7] and {each.split_seed for each in repeats} == {5}
+    assert repeat_with_seeds(config, 1) == [config] and config.split_seed == 5
+    with pytest.raises(ConfigError, match="training.seed"):
+        repeat_with_seeds(with_settings(config, ["training.seed=4294967295"]), 2)

@@ -259,3 +259,12 @@ def test_a_waiting_job_that_is_queued_again_gets_a_worker(monkeypatch: pytest.Mo
     run = submit_run(quick_config(), "fast", "waiting")
     enqueue(run)
     assert started == ["train", "train"] and len(list_waiting("train")) == 1
+
+
+def test_what_is_worked_on_is_not_queued_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    run = make_run(QUICK)
+    with run.locked():
+        run.save_state("running")
+        enqueue(run)
+        assert run.state.status == "running" and list_waiting("train") == []

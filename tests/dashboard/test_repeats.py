@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.config import RunConfig, preset_config, with_data, with_settings
+from core.config import RunConfig, preset_config, repeat_with_seeds, with_data, with_settings
 from core.errors import ConfigError
 from core.jobs import MOST_WAITING
 from core.runs import create_run
@@ -14,7 +14,6 @@ from dashboard.repeats import (
     grid_configs,
     grid_fields,
     read_values,
-    seed_configs,
     write_value,
 )
 
@@ -22,14 +21,14 @@ COMPACT = with_data(preset_config("compact"), "demo")
 
 
 def test_seeds_differ_in_nothing_but_the_seed() -> None:
-    configs = seed_configs(with_settings(COMPACT, ["training.seed=7"]), 3)
+    configs = repeat_with_seeds(with_settings(COMPACT, ["training.seed=7"]), 3)
     assert [config.training.seed for config in configs] == [7, 8, 9]
     assert len({config.model_dump_json(exclude={"training": {"seed"}}) for config in configs}) == 1
 
 
 def test_a_seed_beyond_the_last_one_is_refused_in_a_sentence() -> None:
     with pytest.raises(ConfigError, match=r"training\.seed"):
-        seed_configs(with_settings(COMPACT, [f"training.seed={2**32 - 2}"]), 3)
+        repeat_with_seeds(with_settings(COMPACT, [f"training.seed={2**32 - 2}"]), 3)
 
 
 def test_a_grid_holds_every_combination_once_in_the_order_typed() -> None:
@@ -38,7 +37,7 @@ def test_a_grid_holds_every_combination_once_in_the_order_typed() -> None:
     assert found == [(0.002, 8), (0.002, 16), (0.002, 32), (0.001, 8), (0.001, 16), (0.001, 32)]
     assert describe_runs("grid", configs, ["training.learning_rate", "model.hidden_size"]) == "2 x 3 = 6 runs"
     assert describe_runs("grid", configs[:3], ["training.learning_rate", "model.hidden_size"]) == "3 runs"
-    assert describe_runs("seeds", seed_configs(COMPACT, 5), []) == "Seeds 0 to 4, all else alike: 5 runs"
+    assert describe_runs("seeds", repeat_with_seeds(COMPACT, 5), []) == "Seeds 0 to 4, all else alike: 5 runs"
 
 
 def test_choices_and_empty_limits_can_be_values_of_a_grid() -> None:

@@ -272,20 +272,24 @@ def test_without_a_rehearsal_or_after_a_beginning_no_forecast_is_noted(small: Ca
     assert load_forecast(run) is None, "what has begun can no longer be forecast"
 
 
-@pytest.mark.parametrize("damaged", ["the costs", "an earlier run's forecast"])
-def test_a_damaged_note_costs_a_run_its_forecast_and_nothing_else(
-    damaged: str, small: Callable[..., RunConfig]
-) -> None:
+def test_damaged_costs_take_a_run_its_forecast_and_nothing_else(small: Callable[..., RunConfig]) -> None:
     config = small("ngram")
     job, run = create_forecast_job(config), create_run(config, "fast")
     job.save_costs(COSTS)
-    path = job.path / "result.json" if damaged == "the costs" else finished_run(config, 1.0).forecast_file
+    path = job.path / "result.json"
     path.write_bytes(b"{")
     notices: list[str] = []
     execute_run(run, Watcher(on_notice=notices.append), time.monotonic())
     assert run.state.status == "finished" and load_forecast(run) is None
     (notice,) = notices
     assert path.name in notice
+
+
+def test_a_damaged_forecast_of_another_run_teaches_nothing(small: Callable[..., RunConfig]) -> None:
+    config = small("ngram")
+    sound, damaged = finished_run(config, 20.0), finished_run(config, 1.0)
+    damaged.forecast_file.write_bytes(b"{")
+    assert forecast(config, COSTS, earlier=[damaged, sound]) == forecast(config, COSTS, earlier=[sound])
 
 
 @pytest.fixture
