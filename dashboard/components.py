@@ -172,6 +172,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3_600} h {whole % 3_600 // 60} min"
 
 
+def span(seconds: float) -> str:
+    """Write a time span that may be shorter than a second."""
+    return duration(seconds) if seconds >= 0.5 else "less than 1 s"
+
+
 def about_duration(seconds: float) -> str:
     """Write a time span that is not known to the second: "about 50 s", "about 9 min", "about 2 h"."""
     if seconds < 57.5:

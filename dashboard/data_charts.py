@@ -31,12 +31,12 @@ def plot_lengths(profile: DataProfile, max_length: int | None, tokens: Tokens) -
     most = float(frame["right"].max()) if len(frame) else 1.0
     x = alt.X(
         "left:Q", scale=alt.Scale(domain=[0, most], nice=False, zero=False),
-        axis=alt.Axis(title="words", format=",d", tickCount=6),
+        axis=alt.Axis(title="words", format=",d", tickCount=6, tickMinStep=1),
     )  # fmt: skip
     top = max(float(frame["top"].max()) if len(frame) else 0.0, 1.0)
     y = alt.Y(
         "bottom:Q", title=None, scale=alt.Scale(domain=[0, 1.08 * top], nice=False, zero=False),
-        axis=alt.Axis(title=None, format=",d", tickCount=min(4, int(top))),
+        axis=alt.Axis(title=None, format=",d", tickCount=min(4, int(top)), tickMinStep=1),
     )  # fmt: skip
     colour = alt.Color("part:N", scale=alt.Scale(domain=list(PARTS), range=[tokens.quiet, tokens.not_sure]))
     tooltip = [

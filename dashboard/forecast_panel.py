@@ -1,5 +1,6 @@
 """What a training will take here, said before it starts: the rehearsals that it needs, the box, and the time budget."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,13 @@ from core.training.forecast import (
     forecast,
 )
 from dashboard import state
-from dashboard.components import about_duration, draw_caption, duration, duration_range
+from dashboard.components import about_duration, draw_caption, duration, duration_range, span
 from dashboard.forecast_charts import Bar, plot_forecasts
 from dashboard.tokens import current_tokens
 
 POLL_SECONDS = 1.0
 MOST_EARLIER = 50
+FIRST_MINUTES, MOST_MINUTES = 10.0, 100_000
 UNDER_WAY = ("queued", "running")
 BROKEN_OFF = ("failed", "interrupted", "stopped")
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -101,15 +103,17 @@ def read_costs(config: RunConfig) -> tuple[Costs | None, str]:
 def queue_rehearsals(configs: Sequence[RunConfig]) -> bool:
     """Queue what has to be rehearsed, the first before all others; tell whether any is under way.
 
-    Nothing is queued twice, and what failed is tried once more a tab at most.
+    Nothing is queued twice. What failed is tried once more a tab at most, and so is what was killed meanwhile.
     """
     tried: frozenset[str] = state.recall("rehearsed-here", frozenset())
+    twice: frozenset[str] = state.recall("rehearsed-twice", frozenset())
     wanted = {costs_key(config): config for config in configs}
     under_way = False
     for key, config in wanted.items():
         job = find_forecast_job(config)
         is_under_way = job.exists and job.state.status in UNDER_WAY
-        if not is_under_way and _is_wanted(job, key in tried):
+        was_killed = key in tried - twice and job.exists and job.state.status == "interrupted"
+        if not is_under_way and (was_killed or _is_wanted(job, key in tried)):
             try:
                 jobs.enqueue(create_forecast_job(config))
             except ReviewscopeError:
@@ -117,6 +121,8 @@ def queue_rehearsals(configs: Sequence[RunConfig]) -> bool:
             if config is configs[0]:
                 jobs.move(job, -jobs.MOST_WAITING)
             state.remember("rehearsed-here", tried := tried | {key})
+            if was_killed:
+                state.remember("rehearsed-twice", twice := twice | {key})
             is_under_way = True
         under_way |= is_under_way
     return under_way
@@ -156,7 +162,8 @@ def _draw_forecast(
     queue_rehearsals(wanted)
     if [read_costs(config) for config in wanted] != list(seen):
         st.rerun()  # captions, chart and budget learn of it too
-    failures = [outlook.failure for outlook in outlooks if outlook.failure]
+    # One that was queued once more just now has failed no longer.
+    failures = [outlook.failure for outlook in outlooks if outlook.failure and read_costs(outlook.config)[1]]
     known = [outlook for outlook in outlooks if outlook.forecast is not None]
     if not outlooks:
         draw_no_forecast("The choices on the left say what is missing.")
@@ -220,15 +227,23 @@ def measured_words(outlooks: Sequence[Outlook], preset: str) -> str:
     if len(outlooks) == 1:
         epochs = f"{at_most}{count(first.epochs, 'epoch')} of {span(first.epoch_seconds)}"
         rest = first.seconds - first.epochs * first.epoch_seconds
-        what = f"{preset}, {epochs}{f', and {duration(rest)} for all else' if rest > 0.05 * first.seconds else ''}."
+        what = f"{preset}, {epochs}{f', and {span(rest)} for all else' if rest > 0.05 * first.seconds else ''}."
     else:
-        what = (
-            f"{len(outlooks)} runs of {preset}, one after the other; of each {at_most}{count(first.epochs, 'epoch')}."
-        )
+        what = f"{len(outlooks)} runs of {preset}, one after the other; of each {_epochs_of_each(outlooks)}."
     how = f"Rehearsed for {span(costs.rehearsed)}, on {in_words(costs.threads)} thread{'s'[: costs.threads != 1]};"
     if any(outlook.forecast is not None and outlook.forecast.disturbed for outlook in outlooks):
         return f"{what} {how} another run was training meanwhile, so that it is likely too long."
     return f"{what} {how} {trust_words(first)}."
+
+
+def _epochs_of_each(outlooks: Sequence[Outlook]) -> str:
+    """Return how many epochs each of several runs takes: a range when they differ."""
+    epochs = [outlook.forecast.epochs for outlook in outlooks if outlook.forecast is not None]
+    has_patience = any(outlook.config.training.patience for outlook in outlooks)
+    at_most = "at most " if max(epochs) > 1 and has_patience else ""
+    if min(epochs) == max(epochs):
+        return f"{at_most}{count(epochs[0], 'epoch')}"
+    return f"{min(epochs):,} to {at_most}{max(epochs):,} epochs"
 
 
 def trust_words(expected: Forecast) -> str:
@@ -292,17 +307,35 @@ def build_bars(
 
 
 def draw_budget() -> float | None:
-    """Draw the choice of a time limit; return it in seconds, or None without one."""
+    """Draw the choice of a time limit; return it in seconds, or None without one.
+
+    What was typed may be no limit at all, which ``budget_problem`` tells: an emptied box is not a number.
+    """
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         is_limited = st.toggle(
             "Time I have, minutes", key="is-limited", width="content",
             help="The training ends on time: it takes as many steps as fit, and its schedule ends there too.",
         )  # fmt: skip
+        if state.recall("minutes", math.nan) is not None:  # None once it was emptied
+            state.remember("minutes", state.recall("minutes", FIRST_MINUTES))
+        # Bounds of its own would say what is wrong and leave the plan as it was.
         minutes = st.number_input(
-            "Minutes", 0.1, 100_000.0, 10.0, 1.0, format="%g", key="minutes", disabled=not is_limited,
-            label_visibility="collapsed", width=130, required=True,
+            "Minutes", value=None, step=1.0, format="%g", key="minutes", disabled=not is_limited,
+            label_visibility="collapsed", width=130,
         )  # fmt: skip
-    return 60 * minutes if is_limited and minutes else None
+    if not is_limited:
+        return None
+    return math.nan if minutes is None else 60 * minutes
+
+
+def budget_problem(budget: float | None) -> str:
+    """Return what is wrong with a time limit in seconds; empty when nothing is."""
+    if budget is None or 0 < budget <= 60 * MOST_MINUTES:
+        return ""
+    if math.isnan(budget):
+        return "Type how many minutes you have, or switch the limit off."
+    wrong = "more than 0" if budget <= 0 else f"{MOST_MINUTES:,} at most"
+    return f"{budget / 60:,g} is no limit: the minutes must be {wrong}."
 
 
 def fit_plan(outlooks: Sequence[Outlook], budget: float | None, *, are_seeds: bool) -> Plan:
@@ -311,6 +344,8 @@ def fit_plan(outlooks: Sequence[Outlook], budget: float | None, *, are_seeds: bo
     Seeds are compared with each other and so take equally many steps.
     """
     configs = tuple(outlook.config for outlook in outlooks)
+    if problem := budget_problem(budget):
+        return Plan(configs, problem=problem)
     if budget is None or not outlooks:
         return Plan(configs)
     known = [outlook for outlook in outlooks if outlook.forecast is not None]
@@ -329,11 +364,19 @@ def fit_plan(outlooks: Sequence[Outlook], budget: float | None, *, are_seeds: bo
             if outlook.costs is not None
         ]
     except ConfigError as error:
-        return Plan(configs, problem=str(error))
+        return Plan(configs, problem=_too_few_words(str(error), budget, len(configs)))
     if are_seeds:
         least = min((each.training.max_steps or 0 for each in fitted), default=0)
         fitted = [_with_steps(each, least) for each in fitted]
     return Plan(tuple(fitted), sentence=_cut_words(fitted, forecasts, total))
+
+
+def _too_few_words(said: str, budget: float, runs: int) -> str:
+    """Say that a budget is too small; of several runs by the total that was typed, not by the share of one."""
+    why = said.partition(": ")[2]
+    if runs == 1 or not why:
+        return said
+    return f"{budget / 60:g} min are too few for {runs} runs: for each, {why}"
 
 
 def _with_steps(config: RunConfig, steps: int) -> RunConfig:
@@ -370,11 +413,6 @@ def draw_plan_sentence(plan: Plan) -> None:
 def count(number: int, word: str) -> str:
     """Write "1 epoch", "4 epochs"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def span(seconds: float) -> str:
-    """Write a time span that may be shorter than a second."""
-    return duration(seconds) if seconds >= 0.5 else "less than 1 s"
 
 
 def in_words(number: int) -> str:

@@ -128,10 +128,11 @@ def _draw_belonging(group: GroupFacts) -> None:
 def _draw_about(facts: RunFacts) -> None:
     """Draw what people may change; each is saved as soon as it is left."""
     run, about = facts.run, facts.about
+    for field, value in (("name", about.name), ("tags", ", ".join(about.tags)), ("note", about.note)):
+        if recall(f"runs_{field}_{run.run_id}") is None:  # else it shows what was typed
+            remember(f"runs_{field}_{run.run_id}", value)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    row.text_input(
-        "Name", about.name, max_chars=200, key=f"runs_name_{run.run_id}", on_change=partial(_save, run, "name")
-    )
+    row.text_input("Name", max_chars=200, key=f"runs_name_{run.run_id}", on_change=partial(_save, run, "name"))
     row.button(
         "Remove the star" if about.star else "Star",
         key="runs_star",
@@ -139,11 +140,11 @@ def _draw_about(facts: RunFacts) -> None:
         on_click=partial(_star, run),
     )
     st.text_input(
-        "Tags, with commas between", ", ".join(about.tags), max_chars=400, key=f"runs_tags_{run.run_id}",
+        "Tags, with commas between", max_chars=400, key=f"runs_tags_{run.run_id}",
         on_change=partial(_save, run, "tags"),
     )  # fmt: skip
     st.text_area(
-        "Note", about.note, max_chars=LONGEST_NOTE, height=118, key=f"runs_note_{run.run_id}",
+        "Note", max_chars=LONGEST_NOTE, height=118, key=f"runs_note_{run.run_id}",
         on_change=partial(_save, run, "note"),
     )  # fmt: skip
 

@@ -36,6 +36,7 @@ MOST_COLUMNS = 12
 MOST_AXES = 8
 AXIS_WIDTH = 112  # px, for an axis and its title
 LONGEST_TITLE = 40
+DIFFERENCE_TITLE = "percentage points"  # a long one, as with names, would take its room from the chart
 # What the parallel coordinates leave out: names of files and columns, which are strangers' text, and what counts words.
 NO_AXES = ("data.path", "data.text_column", "data.label_column", "data.label_map")
 
@@ -93,7 +94,7 @@ def draw_overlay(chosen: Sequence[GroupFacts], everyone: Sequence[GroupFacts]) -
     unit = cast(Unit, recall("runs_unit") or "share")
     lines = overlay_lines(chosen, everyone, unit)
     has_others = any(line.role == "other" for line in lines)
-    read = "At the end of each epoch." if not has_others else "Ticked runs in colour; others on the same data in grey."
+    read = overlay_words(sum(line.role != "other" for line in lines), has_others=has_others)
     if any(line.is_group and line.role != "other" for line in lines):
         read += " Of seeds: the mean, and the range as a band."
     draw_chart_title("Validation accuracy while training", read)
@@ -110,6 +111,14 @@ def draw_overlay(chosen: Sequence[GroupFacts], everyone: Sequence[GroupFacts]) -
         "Along", ["share", "step"], format_func={"share": "Share of training", "step": "Step"}.__getitem__,
         key="runs_unit", required=True, label_visibility="collapsed",
     )  # fmt: skip
+
+
+def overlay_words(chosen: int, *, has_others: bool) -> str:
+    """Say which lines of the overlay are in which colour."""
+    if chosen > 2:
+        others = "; others on the same data thin and without a name" if has_others else ""
+        return f"The first two in colour, the rest in grey{others}."
+    return "Ticked runs in colour; others on the same data in grey." if has_others else "At the end of each epoch."
 
 
 def overlay_lines(chosen: Sequence[GroupFacts], everyone: Sequence[GroupFacts], unit: Unit) -> list[Line]:
@@ -161,8 +170,7 @@ def draw_seeds(a: GroupFacts, b: GroupFacts, name_a: str, name_b: str) -> None:
         read += f" Right of zero: {name_a} is better; Welch's interval."
     draw_chart_title(finding, read)
     if comparison.difference.low is not None:
-        title = f"{_short(name_a)} minus {_short(name_b)}, percentage points"
-        chart = plot_differences({"mean accuracy": comparison.difference}, title, current_tokens())
+        chart = plot_differences({"mean accuracy": comparison.difference}, DIFFERENCE_TITLE, current_tokens())
         if chart is not None:
             st.vega_lite_chart(chart, theme=None, key="runs_seed_difference", alt=finding)
     for name, group in ((name_a, a), (name_b, b)):
@@ -226,8 +234,7 @@ def draw_comparison(comparison: Comparison, a: RunFacts, name_a: str, name_b: st
     """Draw the differences with their intervals, and say what they mean."""
     finding, sentence = describe_comparison(comparison, name_a, name_b)
     draw_chart_title(finding, f"Same {comparison.n:,} test reviews; paired. Right of zero: {name_a} is better.")
-    title = f"{_short(name_a)} minus {_short(name_b)}, percentage points"
-    chart = plot_differences(comparison.differences, title, current_tokens())
+    chart = plot_differences(comparison.differences, DIFFERENCE_TITLE, current_tokens())
     if chart is not None:
         st.vega_lite_chart(chart, theme=None, key="runs_differences", alt=finding)
     draw_facts(sentence)

@@ -10,6 +10,7 @@ from core.jobs import check_room, enqueue, list_waiting, stop
 from core.runs import Run, RunResult
 from core.training.extension import extend_run
 from core.training.forecast import is_training_here
+from core.training.plan import gentler_rate
 from dashboard import state
 from dashboard.components import (
     ago,
@@ -20,6 +21,7 @@ from dashboard.components import (
     failed_box,
     file_size,
     percent,
+    span,
     status_colour,
 )
 from dashboard.run_snapshot import DATA_NAMES, Snapshot
@@ -174,7 +176,8 @@ def _draw_paused(shot: Snapshot) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Go on", type="primary", icon=":material/play_arrow:", key="resume"):
             _enqueue(shot.run)
-        if shot.run.model_file.exists():
+        # Before the first validation the weights are barely trained.
+        if shot.kept is not None and shot.run.model_file.exists():
             _draw_model_buttons(shot.run, is_primary=False)
 
 
@@ -183,7 +186,8 @@ def _draw_diverged(shot: Snapshot) -> None:
     where = "The curve below ends where it happened."
     with failed_box("run", shot.state.message, where, shot.run.read_log(LOG_LINES)):
         if st.button("New run with a smaller rate", type="primary", key="smaller-rate"):
-            state.to_url(run=None, **{"from": shot.run.run_id})
+            rate = gentler_rate(shot.config.training.learning_rate)
+            state.to_url(run=None, rate=f"{rate:g}", **{"from": shot.run.run_id})
             st.rerun()
 
 
@@ -242,7 +246,8 @@ def _draw_extension(run: Run, result: RunResult) -> None:
         draw_facts("Go on from where it ended; the best model so far is kept unless a new epoch beats it.")
         epochs = st.number_input("How many more", 1, MOST_ADDED, 2, key="more-epochs")
         pace = result.train_seconds / max(result.epochs, 1)
-        draw_caption(f"An epoch took {duration(pace)} here, so about {duration(pace * epochs)}.")
+        about = "about " if pace * epochs >= 0.5 else ""
+        draw_caption(f"An epoch took {span(pace)} here, so {about}{span(pace * epochs)}.")
         if st.button("Train them", key="extend"):
             try:
                 check_room("train")  # before the epochs are noted

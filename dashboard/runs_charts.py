@@ -229,7 +229,8 @@ def _points_range(values: Sequence[float]) -> tuple[float, float]:
 @lru_cache(maxsize=64)
 def _differences_spec(low: float, high: float, rows: int, title: str, tokens: Tokens) -> dict[str, Any]:
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    axis = alt.Axis(title=title, format="+.1f" if high - low >= 1 else "+.2f", grid=True, tickCount=5)
+    axis = alt.Axis(title=title, format="+.1f" if high - low >= 1 else "+.2f", grid=True, tickCount=3,
+                    labelOverlap="greedy", labelSeparation=8)  # fmt: skip
     words: dict[str, Any] = {"title": None, "labelColor": tokens.text, "labelFontSize": 13, "grid": False}
     y = alt.Y("figure:N", sort=None, axis=alt.Axis(**words))
     tooltip = [

@@ -197,7 +197,9 @@ def draw_table(rows: Sequence[GroupFacts], chosen: Sequence[GroupFacts], view: V
         on_select=partial(_take_ticks, key, shown), selection_default={"selection": {"rows": recall("runs_ticked")}},
         column_config=_columns(has_groups), alt="Runs",
     )  # fmt: skip
-    hidden = len(chosen) - len(ticked)
+    # The members of a group that is listed are shown by its row.
+    listed = {*shown, *(member.run.run_id for row in rows for member in row.members)}
+    hidden = sum(each.group_id not in listed for each in chosen)
     if hidden > 0:
         draw_caption(f"{hidden} more {'is' if hidden == 1 else 'are'} ticked and not in this list.")
 
@@ -241,7 +243,7 @@ def _row(row: GroupFacts, view: View, *, is_member: bool) -> dict[str, Any]:
         "★": "★" if any(member.about.star for member in row.members) else "",
         "Run": f"└ {row.group.title}" if is_member else row.group.title,
         "Data": data_name(row.first.config),
-        "State": row.state_words(),
+        "State": row.state_words().removesuffix(" finished"),  # "1 of 2": more is cut
         "While training": row.sparkline(),
         "Validation": accuracy_words(row, last=view.last),
         "Epoch": f"{epoch} of {best.epochs}" if epoch is not None else DASH,
@@ -271,6 +273,8 @@ def accuracy_words(row: GroupFacts, *, last: bool) -> str:
     ends = interval_text(found.low, found.high)
     if not row.is_seeds:
         return f"{percent(found.high)} best ({ends})"
+    if found.n == 1:
+        return f"{percent(found.mean)} (1 of {len(row.members)} runs)"
     return f"{percent(found.mean)} mean ({ends}" + (f", sd {100 * found.sd:.1f})" if found.sd is not None else ")")
 
 

@@ -1,6 +1,7 @@
 """What the form of settings is filled in with: a preset, an earlier run, or a file of settings."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import settings
-from core.config import PRESETS, RunConfig, parse_config, preset_config
+from core.config import PRESETS, RunConfig, parse_config, preset_config, with_settings
 from core.data.labels import normalise_label
 from core.errors import ConfigError, ReviewscopeError
 from core.prediction.uploads import find_upload
@@ -33,6 +34,7 @@ class Source:
         preset: The preset that it is closest to.
         config: The settings.
         parent: The run that they come from, or None.
+        rate: The learning rate to begin with in place of its own, or None.
     """
 
     key: str
@@ -40,6 +42,13 @@ class Source:
     preset: str
     config: RunConfig
     parent: str | None = None
+    rate: float | None = None
+
+    def fill(self, config: RunConfig) -> RunConfig:
+        """Return what the form is filled in with: a config of this source, with the rate to begin with."""
+        if self.rate is None:
+            return config
+        return config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": self.rate})})
 
 
 def preset_source(preset: str) -> Source:
@@ -63,15 +72,23 @@ def draw_source() -> Source | None:
         state.remember("preset", source.preset)
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="content"):
-            draw_caption(f"Everything is filled in as in {source.name}; what you change is marked.")
+            draw_caption(
+                f"Everything is filled in as in {source.name}; what you change is marked.{_rate_words(source)}"
+            )
         st.button("Begin with a preset instead", key="leave-source", on_click=leave_source, type="tertiary")
     return source
+
+
+def _rate_words(source: Source) -> str:
+    if source.rate is None:
+        return ""
+    return f" The learning rate is {source.rate:g} instead of {source.config.training.learning_rate:g}."
 
 
 def leave_source() -> None:
     """Fill the form in with a preset again."""
     state.forget("settings-file", "source-applied")
-    state.to_url(**{"from": None})
+    state.to_url(rate=None, **{"from": None})
 
 
 def _run_source(run_id: str | None) -> Source | None:
@@ -84,7 +101,21 @@ def _run_source(run_id: str | None) -> Source | None:
         preset = closest_preset(config)
     if state.from_url("data") is None:
         state.to_url(**data_parameters(config))
-    return Source(f"run-{run.run_id}", run.about.name, preset, config, run.run_id)
+    rate = read_rate(state.from_url("rate"), config)
+    key = f"run-{run.run_id}" if rate is None else f"run-{run.run_id}-{rate:g}"
+    return Source(key, run.about.name, preset, config, run.run_id, rate)
+
+
+def read_rate(asked: str | None, config: RunConfig) -> float | None:
+    """Return the learning rate that the URL asks for; None when it is no sound one, or the config's own."""
+    try:
+        rate = float(asked or "nan")
+        if not math.isfinite(rate):
+            return None
+        rate = with_settings(config, [f"training.learning_rate={rate!r}"]).training.learning_rate
+    except (ValueError, ConfigError):
+        return None
+    return None if rate == config.training.learning_rate else rate
 
 
 def data_parameters(config: RunConfig) -> dict[str, str | None]:
@@ -146,7 +177,7 @@ def _take_file(key: str, generation: int) -> None:
     except ConfigError as error:
         state.remember("settings-refused", f"{file.name[:80]}: {error}")
         return
-    state.to_url(**{"from": None})
+    state.to_url(rate=None, **{"from": None})
     state.remember("settings-file", Source(f"file-{generation}", file.name[:80], closest_preset(config), config))
 
 

@@ -78,6 +78,9 @@ def draw_start(
         draw_caption(f"The command in {settings.END_COMMAND_VARIABLE} runs when it has finished or failed.")
     if data is not None and plan.configs:
         with st.expander("The same from the command line"):
+            if plan.problem:
+                draw_caption(f"There is no command for it yet. {plan.problem}")
+                return
             st.code(command_lines(source.preset, data, plan, repeats, name, options), language=None, wrap_lines=True)
 
 
@@ -95,7 +98,7 @@ def start(plan: Plan, source: Source, name: str, options: Options, *, is_named: 
         return
     if len(queued) > 1:
         st.switch_page("../pages/runs.py", query_params={"runs": group_runs(queued)[0].group_id})
-    state.to_url(run=queued[0].run_id, **{"from": None})
+    state.to_url(run=queued[0].run_id, rate=None, **{"from": None})
     st.rerun()
 
 

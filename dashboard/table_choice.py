@@ -10,6 +10,7 @@ import streamlit as st
 
 from core import settings
 from core.config import Meaning, RunConfig, with_data
+from core.data.labelled import LEAST_OF_A_LABEL
 from core.data.labels import write_label_map
 from core.errors import ReviewscopeError
 from core.prediction.uploads import Upload, find_upload, save_upload
@@ -23,12 +24,21 @@ TABLE_PARAMETERS = ("table", "text", "label", "labels")
 
 @dataclass(frozen=True)
 class ChosenData:
-    """What ``with_data`` needs to point a config at the data that somebody chose."""
+    """What ``with_data`` needs to point a config at the data that somebody chose.
+
+    Attributes:
+        data: "imdb", "demo", or the path of a table.
+        text_column: Of a table, the column of texts.
+        label_column: Of a table, the column of labels.
+        label_map: Of a table, what its labels mean.
+        problem: Why nothing can be trained on it; empty when something can.
+    """
 
     data: str
     text_column: str | None = None
     label_column: str | None = None
     label_map: dict[str, Meaning] | None = None
+    problem: str = ""
 
     def apply(self, config: RunConfig) -> RunConfig:
         """Return a config that reads this data."""
@@ -83,9 +93,18 @@ def draw_table_columns() -> tuple[Upload, str, str, int] | None:
         with failed_box("table", str(error), "Nothing was trained."):
             draw_caption("Choose another file above.")
         return None
+    if len(columns) == 1:
+        what = f"{upload.about.name}: 1 column. It takes two: one of texts, one of labels."
+        with failed_box("table", what, "Nothing was trained."):
+            draw_caption("Choose another file above.")
+        return None
     draw_facts(f"{upload.about.name}: {len(columns)} columns.")
     text = _draw_column("Column of texts, by its place", columns, "text", 0)
-    label = _draw_column("Column of labels, by its place", columns, "label", min(1, len(columns) - 1))
+    label = _draw_column("Column of labels, by its place", columns, "label", 1)
+    if text == label:
+        with failed_box("columns", "The same column is chosen for texts and for labels.", "Nothing was trained."):
+            draw_caption("Choose another column for one of them.")
+        return None
     return upload, columns[text], columns[label], label
 
 
@@ -138,4 +157,19 @@ def draw_labels(upload: Upload, text_column: str, label_column: str, place: int)
             draw_caption("Choose another column of labels, or correct the file and upload it again.")
         return None
     draw_caption(f"{negative:,} negative and {positive:,} positive reviews.")
-    return ChosenData(str(upload.table), text_column, label_column, label_map)
+    if problem := few_words(negative, positive):
+        with failed_box("few", problem, "Nothing was trained."):
+            draw_caption("Add reviews to the file and upload it again, or read the labels in another way.")
+    return ChosenData(str(upload.table), text_column, label_column, label_map, problem)
+
+
+def few_words(negative: int, positive: int) -> str:
+    """Say of which label there are too few reviews to train on; nothing when there are enough of both."""
+    if min(negative, positive) >= LEAST_OF_A_LABEL:
+        return ""
+    few = " and ".join(
+        f"{count or 'no'} {label} review{'' if count == 1 else 's'}"
+        for count, label in ((negative, "negative"), (positive, "positive"))
+        if count < LEAST_OF_A_LABEL
+    )
+    return f"There {'is' if few.endswith('review') else 'are'} {few}. Training needs {LEAST_OF_A_LABEL} of each label."

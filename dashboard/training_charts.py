@@ -24,6 +24,7 @@ SMOOTH_POINTS = 200
 SMALL_POINTS = 200
 MOST_VALIDATIONS = 100
 MOST_DOTTED = 40
+FEW_POINTS = 3  # below which a line is not to be seen, and has dots
 MOST_RULES = 40
 MOST_BEYOND = 30
 SCRIPT_ACCURACY = 0.8519
@@ -117,7 +118,7 @@ def plot_loss(history: History, axis: Axis, look: LossLook, tokens: Tokens) -> S
         "beyond": _line(axis.steps[beyond], shown[beyond]),
         "end": _divergence(history, axis, low, top),
     }
-    spec = _loss_spec((low, top), look.is_log, bool(look.span), axis.title, axis.end, tokens)
+    spec = _loss_spec((low, top), look.is_log, bool(look.span), axis.title, axis.end, tokens, len(kept) < FEW_POINTS)
     return {**spec, "datasets": datasets}
 
 
@@ -156,7 +157,7 @@ def plot_accuracy(history: History, axis: Axis, n_valid: int, lines: Sequence[tu
 def plot_small(values: Floats, axis: Axis, number_format: str, tokens: Tokens) -> Spec:
     """Return a small quiet line of one figure by step, from zero."""
     kept = thin(values, SMALL_POINTS)
-    spec = _small_spec(number_format, axis.title, axis.end, tokens)
+    spec = _small_spec(number_format, axis.title, axis.end, tokens, len(kept) < FEW_POINTS)
     return {**spec, "datasets": {"line": _line(axis.steps[kept], values[kept])}}
 
 
@@ -235,7 +236,7 @@ def _log_domain(history: History) -> tuple[float, float]:
 
 @lru_cache(maxsize=64)
 def _loss_spec(
-    domain: tuple[float, float], is_log: bool, is_smoothed: bool, title: str, end: float, tokens: Tokens
+    domain: tuple[float, float], is_log: bool, is_smoothed: bool, title: str, end: float, tokens: Tokens, is_few: bool
 ) -> Spec:
     x, at = _x_axis(title, end), _x_axis(title, end, field="at")
     ticks = alt.Axis(values=_log_ticks(*domain), format="~g") if is_log else alt.Axis(tickCount=6)
@@ -243,7 +244,8 @@ def _loss_spec(
     y = alt.Y("y:Q", title=None, axis=ticks, scale=scale)
     tooltip = [alt.Tooltip("x:Q", title=title, format=",~g"), alt.Tooltip("y:Q", title="loss", format=".4~g")]
     opacity = 0.4 if is_smoothed else 0.9
-    raw = _named("raw").mark_line(color=tokens.quiet, strokeWidth=1, opacity=opacity, clip=True)
+    raw = _named("raw").mark_line(color=tokens.quiet, strokeWidth=1, opacity=opacity, clip=True,
+                                 **_dots_of_few(is_few, tokens))  # fmt: skip
     thick = _named("smooth").mark_line(color=tokens.quiet, strokeWidth=2, clip=True)
     beyond = _named("beyond").mark_point(shape="triangle-up", filled=True, size=45, opacity=1, color=tokens.muted,
                                          yOffset=4)  # fmt: skip
@@ -282,12 +284,13 @@ def _accuracy_spec(floor: float, count_lines: int, title: str, end: float, token
 
 
 @lru_cache(maxsize=64)
-def _small_spec(number_format: str, title: str, end: float, tokens: Tokens) -> Spec:
+def _small_spec(number_format: str, title: str, end: float, tokens: Tokens, is_few: bool) -> Spec:
     x = _x_axis(title, end, ticks=3)
     words = f"datum.value == 0 ? '0' : format(datum.value, '{number_format}')"
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=3, labelExpr=words), scale=alt.Scale(zero=True, nice=True))
     tooltip = [alt.Tooltip("x:Q", title=title, format=",~g"), alt.Tooltip("y:Q", title="value", format=".4~g")]
-    line = _named("line").mark_line(color=tokens.quiet, strokeWidth=1.2).encode(x=x, y=y, tooltip=tooltip)
+    line = _named("line").mark_line(color=tokens.quiet, strokeWidth=1.2, **_dots_of_few(is_few, tokens))
+    line = line.encode(x=x, y=y, tooltip=tooltip)
     spec: Spec = dress(line, tokens, SMALL_HEIGHT).to_dict()
     return spec
 
@@ -304,6 +307,11 @@ def _x_axis(title: str, end: float, *, field: str = "x", ticks: int = 5) -> Any:
 
 def _rules(x: Any, tokens: Tokens) -> Any:
     return _named("rules").mark_rule(color=tokens.line, strokeWidth=1).encode(x=x)
+
+
+def _dots_of_few(is_few: bool, tokens: Tokens) -> dict[str, Any]:
+    """Return what gives a line dots as long as it is too short to be seen."""
+    return {"point": {"color": tokens.quiet, "size": 30, "filled": True, "opacity": 1}} if is_few else {}
 
 
 def _validation_line(x: Any, y: Any, tooltip: Sequence[Any], tokens: Tokens) -> list[Any]:

@@ -39,7 +39,7 @@ def main() -> None:
     """Choose data and preset; look at it once, in a job; then figures, charts and texts."""
     source, corner = draw_page_head()
     data = draw_table() if source == "table" else ChosenData(source)
-    if corner.button("Train on this", type="primary", key="data-train", disabled=data is None):
+    if corner.button("Train on this", type="primary", key="data-train", disabled=data is None or bool(data.problem)):
         st.switch_page("../pages/training.py", query_params=url_of(source))
     if data is None:
         return
@@ -257,7 +257,11 @@ def draw_one_sided(profile: DataProfile, chart: dict[str, object]) -> None:
     words = profile.one_sided
     tokens = current_tokens()
     if not words:
-        draw_chart_title("No word tells the labels apart", "It takes words that stand in 20 training reviews and more.")
+        train = profile.splits["train"]
+        why = "It takes words that stand in 20 training reviews and more."
+        if train.positive in (0, train.n):
+            why = f"It takes both labels, and no training review is {LABELS[int(not train.positive)]}."
+        draw_chart_title("No word tells the labels apart", why)
         return
     draw_chart_title(
         one_sided_finding(words),

@@ -1,6 +1,7 @@
 """Choose data and preset, start, watch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core import settings
-from core.config import PRESETS, RunConfig, preset_config
+from core.config import PRESETS, RunConfig, preset_config, with_settings
 from core.errors import ReviewscopeError
 from core.evaluation.intervals import wilson_interval
 from core.jobs import start_worker
@@ -29,6 +30,7 @@ from dashboard.components import (
 )
 from dashboard.forecast_panel import (
     Outlook,
+    budget_problem,
     build_bars,
     choose_earlier,
     draw_budget,
@@ -92,7 +94,7 @@ def draw_choice() -> None:
     with left:
         data = draw_data_choice(source)
         presets = look_at_presets(data, earlier, options)
-        can_rehearse = data is not None and not is_to_be_fetched(data, runs)
+        can_rehearse = data is not None and not data.problem and not is_to_be_fetched(data, runs)
         preset = draw_preset_choice(presets, can_rehearse, runs)
         source = source if source is not None and source.preset == preset else preset_source(preset)
         config = draw_settings(source, data)
@@ -102,6 +104,8 @@ def draw_choice() -> None:
         draw_label("Forecast")
         if data is None:
             draw_no_forecast("Choose a labelled table first, and how its labels are read.")
+        elif data.problem:
+            draw_no_forecast(data.problem)
         elif can_rehearse:
             draw_forecast(outlooks, [*repeats.configs, *(outlook.config for outlook in presets.values())], preset)
         else:
@@ -109,9 +113,12 @@ def draw_choice() -> None:
     with budget_part:
         budget = draw_budget()
         plan = fit_plan(outlooks, budget, are_seeds=repeats.kind == "seeds")
+        if data is not None and data.problem:
+            plan = replace(plan, sentence="", problem=data.problem)
         draw_plan_sentence(plan)
     with chart_part:
-        draw_forecast_chart(build_bars(presets, preset, outlooks, can_rehearse=can_rehearse), budget)
+        limit = None if budget_problem(budget) else budget
+        draw_forecast_chart(build_bars(presets, preset, outlooks, can_rehearse=can_rehearse), limit)
     draw_repeats_sentence(repeats, outlooks, repeats_part)
     with start_part:
         draw_start(source, data, plan, repeats, options, runs, name_part)
@@ -205,8 +212,8 @@ def earlier_accuracy(preset: str, outlook: Outlook, runs: Sequence[Run]) -> str:
 
 def is_same_training(one: RunConfig, other: RunConfig) -> bool:
     """Tell whether two configs differ in nothing but the seed."""
-    seed = {"seed": other.training.seed}
-    return one.model_copy(update={"training": one.training.model_copy(update=seed)}) == other
+    seeds = ["training.seed=0", "data.split_seed=null"]
+    return with_settings(one, seeds) == with_settings(other, seeds)
 
 
 def draw_settings(source: Source, data: ChosenData | None) -> RunConfig | None:
@@ -215,7 +222,7 @@ def draw_settings(source: Source, data: ChosenData | None) -> RunConfig | None:
     generation = state.recall("form-generation", 0)
     with st.expander("Change settings", icon=":material/tune:"):
         try:
-            chosen = draw_config_form(config, f"form{generation}.{source.key}")
+            chosen = draw_config_form(source.fill(config), f"form{generation}.{source.key}")
         except ReviewscopeError as error:
             with failed_box("settings", str(error), "Nothing was started."):
                 draw_caption("Correct the value above.")
@@ -227,6 +234,7 @@ def draw_settings(source: Source, data: ChosenData | None) -> RunConfig | None:
                 draw_caption(changed)
             if st.button("Reset", key="reset", type="tertiary"):
                 state.remember("form-generation", generation + 1)
+                state.to_url(rate=None)
                 st.rerun()
     return chosen if data is not None else None
 

@@ -30,6 +30,11 @@ def test_the_forecast_arrives_by_itself_and_nothing_jumps(server: Server, page: 
     page.get_by_label("Minutes", exact=True).fill("0.1")
     page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile("it stops after .* steps instead|are too few"))).to_be_visible()
+    for typed, said in (("-5", "must be more than 0"), ("", "Type how many minutes you have")):
+        page.get_by_label("Minutes", exact=True).fill(typed)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(said).first).to_be_visible()
+        expect(page.locator(".st-key-start button")).to_be_disabled()
 
 
 def test_three_seeds_are_queued_shown_on_the_runs_page_and_taken_out_again(server: Server, page: Page) -> None:

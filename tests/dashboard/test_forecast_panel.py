@@ -1,5 +1,7 @@
 """What is said before a training starts, and what a time budget makes of it."""
 
+import math
+
 import pytest
 
 from core.config import RunConfig, preset_config, with_data, with_settings
@@ -174,3 +176,44 @@ def test_a_bar_is_drawn_for_what_is_known_and_a_word_for_what_is_not() -> None:
 def test_the_chart_stands_before_anything_is_known() -> None:
     spec = plot_forecasts((Bar("fast", True, word="rehearsing"), Bar("classic", False, word="rehearsing")), None, LIGHT)
     assert "rehearsing" in str(spec["datasets"]) and spec["height"] > 100
+
+
+def test_a_killed_rehearsal_is_tried_once_more_by_itself(tab: dict[str, object]) -> None:
+    assert queue_rehearsals([COMPACT])
+    for is_tried_again in (True, False):
+        list_waiting("quick")[0].entry.unlink()
+        create_forecast_job(COMPACT).save_state("interrupted")
+        assert queue_rehearsals([COMPACT]) is is_tried_again
+    assert not list_waiting("quick")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (math.nan, "Type how many minutes you have"),
+        (-5.0, "-5 is no limit: the minutes must be more than 0."),
+        (0.0, "0 is no limit"),
+        (1e9, "the minutes must be 100,000 at most."),
+        (0.01, "0.01 min are too few"),
+    ],
+)
+def test_a_limit_that_is_none_gets_a_sentence_and_starts_nothing(minutes: float, said: str) -> None:
+    plan = fit_plan([outlook()], 60 * minutes, are_seeds=False)
+    assert said in plan.problem and not plan.sentence
+
+
+def test_a_small_budget_for_several_runs_speaks_of_what_was_typed() -> None:
+    plan = fit_plan([outlook()] * 3, 6.0, are_seeds=True)
+    assert plan.problem.startswith("0.1 min are too few for 3 runs: for each, reading the data")
+
+
+def test_epochs_of_a_grid_are_a_range_when_they_differ() -> None:
+    few = with_settings(COMPACT, ["training.epochs=1", "training.patience=null"])
+    said = measured_words([outlook(few), outlook()], "compact")
+    assert "of each 1 to at most 4 epochs." in said
+
+
+def test_what_takes_less_than_a_second_is_not_said_to_take_none() -> None:
+    costs = COSTS.model_copy(update={"load": 0.0, "prepare": 0.1, "step": 0.0001, "validation": 0.0, "save": 0.0})
+    said = measured_words([outlook(costs=costs.model_copy(update={"baseline": 0.0, "test": 0.0}))], "compact")
+    assert " 0 s" not in said

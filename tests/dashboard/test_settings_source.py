@@ -16,6 +16,7 @@ from dashboard.settings_source import (
     closest_preset,
     data_parameters,
     preset_source,
+    read_rate,
     read_settings,
     table_is_elsewhere,
 )
@@ -85,3 +86,12 @@ def test_a_table_that_was_never_uploaded_is_known_as_such(tmp_path: Path) -> Non
     assert table_is_elsewhere(config) and data_parameters(config) == {"data": "table"}
     assert data_parameters(with_data(RunConfig(), "demo")) == {"data": "demo"}
     assert json.dumps(data_parameters(config))
+
+
+@pytest.mark.parametrize("asked", [None, "", "nan", "inf", "-1", "0", "a lot", "0.004"])
+def test_a_rate_in_the_url_that_is_none_is_ignored(asked: str | None) -> None:
+    assert read_rate(asked, CHANGED) is None
+
+
+def test_a_sound_rate_in_the_url_is_taken() -> None:
+    assert read_rate("0.001", CHANGED) == 0.001

@@ -257,3 +257,37 @@ def test_sentences_speak_of_stars_and_of_words() -> None:
     assert sentences(stars, label_map) == ["4 rows with 5 or 6 stars are left out."]  # type: ignore[arg-type]
     words = sentences({"pos": 3, "": 1, "meh": 1}, {"pos": "positive", "": "left out"})
     assert words[0] == "1 row labelled (empty) is left out." and "how meh is read" in words[1]
+
+
+@pytest.mark.parametrize("page", ["data", "training"])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(f"review {row}", "1") for row in range(60)], "There are no negative reviews."),
+        ([("good", "1"), ("bad", "0")], "There is 1 negative review and 1 positive review."),
+    ],
+)
+def test_too_few_of_a_label_are_told_and_nothing_can_be_trained(
+    page: str, rows: list[tuple[str, str]], said: str
+) -> None:
+    app = open_page(page, data="table", table=upload(rows).upload_id)
+    html = html_of(app)
+    assert not app.exception and said in html and "Training needs 8 of each label." in html
+    assert app.button(key={"data": "data-train", "training": "start"}[page]).disabled
+    assert not app.code
+
+
+def test_one_label_alone_is_why_no_word_tells_the_labels_apart() -> None:
+    found = upload([(f"a fine review {'i' * row}", "1") for row in range(60)])
+    html = html_of(open_profile(data="table", table=found.upload_id))
+    assert "It takes both labels, and no training review is negative." in html
+
+
+def test_a_table_of_one_column_is_refused() -> None:
+    app = open_page("data", data="table", table=save_upload(io.BytesIO(b"text\nfine\nbad\n" * 9), "m.csv").upload_id)
+    assert "m.csv: 1 column. It takes two" in html_of(app) and app.button(key="data-train").disabled
+
+
+def test_the_same_column_for_texts_and_labels_is_refused() -> None:
+    app = open_page("data", data="table", table=upload_stars().upload_id, text="1", label="1")
+    assert "The same column is chosen" in html_of(app) and app.button(key="data-train").disabled

@@ -153,6 +153,10 @@ def test_a_run_that_diverged_has_one_way_out() -> None:
     assert data_of(app, "loss")["end"]["word"] == ["not a number at step 12"]
     app.button(key="smaller-rate").click().run()
     assert app.query_params["from"] == run.run_id and "run" not in app.query_params
+    assert app.query_params["rate"] in ("0.0002", ["0.0002"])
+    said = html_of(app)
+    assert "The learning rate is 0.0002 instead of 0.002." in said
+    assert "learning rate 0.002 → 0.0002" in said and "training.learning_rate=0.0002" in app.code[0].value
 
 
 def data_of(app: AppTest, name: str) -> dict[str, dict[str, list[Any]]]:
@@ -342,3 +346,25 @@ def test_what_a_job_found_and_what_changed_since_stand_on_the_page() -> None:
     html = html_of(open_run(run))
     assert "Going on from step-40.safetensors" in html
     assert "torch was 1.0, is " in html and "not bit for bit" in html
+
+
+def test_a_paused_run_offers_its_model_only_after_a_validation() -> None:
+    for steps, is_offered in ((20, False), (60, True)):
+        run = make_run(steps, f"paused {steps}")
+        run.model_file.write_bytes(b"weights")
+        run.save_state("paused")
+        assert ("Use this model" in labels_of(open_run(run))) is is_offered
+
+
+def test_a_line_of_one_point_has_a_dot() -> None:
+    run = make_run(0)
+    for steps, has_dot in ((1, True), (3, False)):
+        write_history(run, steps)
+        shot = Snapshot.read(run)
+        axis = make_axis(shot.history, "step", float(shot.last_step), shot.per_epoch, shot.last_epoch)
+        for chart in (
+            plot_loss(shot.history, axis, LossLook(False, 0), LIGHT),
+            plot_small(shot.history.steps["gradient_norm"], axis, "~g", LIGHT),
+        ):
+            spec = json.dumps({name: part for name, part in chart.items() if name != "datasets"})
+            assert ('"point": {' in spec) is has_dot

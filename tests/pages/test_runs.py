@@ -24,6 +24,7 @@ from core.prediction.evaluating import Evaluation, EvaluationJob, evaluation_fol
 from core.run_groups import MeanCurve
 from core.runs import Run, create_run, find_run, list_runs
 from core.trash import list_trash
+from dashboard.run_comparison import overlay_words
 from dashboard.run_facts import list_states, load_all
 from dashboard.runs_charts import Line, parallel_axis, plot_differences, plot_overlay, spread_labels
 from dashboard.tokens import DARK, LIGHT
@@ -545,3 +546,29 @@ def test_axes_of_a_sweep_place_words_and_few_numbers_evenly_and_carry_no_markup(
     many = parallel_axis("Seed", list(range(20)))
     assert many["values"] == list(range(20)) and "tickvals" not in many
     assert parallel_axis("Mixed", [1, "–", 2])["ticktext"] == ["1", "2", "–"]
+
+
+def test_a_ticked_member_of_a_listed_group_is_not_said_to_be_missing() -> None:
+    write_seeds("seeds", 0.91, 0.92)
+    assert "not in this list" not in words_of(open_page(runs="latest"))
+
+
+def test_one_finished_seed_of_two_is_no_mean() -> None:
+    write_seeds("seeds", 0.91)
+    create_run(list_runs()[0].settings.config, "fast", group="seeds-18ab")
+    frame = open_page().dataframe[0].value
+    assert frame["Validation"].tolist() == ["90.2 % (1 of 2 runs)"] and frame["State"].tolist() == ["1 of 2"]
+
+
+def test_what_people_change_has_no_second_source_for_its_value() -> None:
+    run = write_run(1, "old")
+    app = open_page(runs=run.run_id)
+    name = f"runs_name_{run.run_id}"
+    assert app.text_input(key=name).proto.default == ""  # Streamlit warns of a default beside a value that was set
+    app.text_input(key=name).set_value("new").run()
+    assert run.about.name == "new" and app.text_input(key=name).value == "new"
+
+
+def test_the_overlay_s_words_say_which_lines_are_in_colour() -> None:
+    assert overlay_words(2, has_others=True) == "Ticked runs in colour; others on the same data in grey."
+    assert overlay_words(3, has_others=False) == "The first two in colour, the rest in grey."

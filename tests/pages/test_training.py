@@ -420,3 +420,17 @@ def test_home_lists_the_last_runs() -> None:
     assert not app.exception
     frame = app.dataframe[0].value
     assert frame["Run"].tolist() == [run.run_id] and frame["State"].tolist() == ["finished"]
+
+
+def test_a_limit_that_is_none_disables_start_and_shows_no_command() -> None:
+    rehearse_presets()
+    app = open_page("training")
+    app.toggle(key="is-limited").set_value(True).run()
+    assert app.number_input(key="minutes").value == 10.0 and not app.button(key="start").disabled
+    for minutes in (-5.0, 1e9, None):
+        app.number_input(key="minutes").set_value(minutes).run()
+        assert not app.exception and app.button(key="start").disabled and not app.code
+        assert "There is no command for it yet." in html_of(app)
+    assert app.number_input(key="minutes").value is None
+    app.number_input(key="minutes").set_value(10.0).run()
+    assert not app.button(key="start").disabled and app.code
