@@ -126,7 +126,10 @@ def command_line(preset: str, data: ChosenData, config: RunConfig, name: str, op
     """Return the exact command that trains the same."""
     words = ["python -m core train", f"--preset {preset}", *data.options]
     base = data.apply(preset_config(preset))
-    for setting, value in changed_settings(base, config).items():
+    changed = changed_settings(base, config)
+    if seeds > 1 and config.data.split_seed == config.training.seed:
+        changed.pop("data.split_seed", None)  # what --seeds does by itself
+    for setting, value in changed.items():
         written = value if isinstance(value, str) else json.dumps(value)
         words.append(f"--set {quote(f'{setting}={written}')}")
     words += [f"--seeds {seeds}"] if seeds > 1 else []
