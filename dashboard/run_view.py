@@ -19,7 +19,7 @@ from dashboard.validation_reviews import draw_validation_reviews
 
 __all__ = ["DATA_NAMES", "LIVE", "TICK_SECONDS", "default_run_name", "draw_run", "test_interval"]
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
 SLOW_TICK_SECONDS = 2.0
 WATCH_SECONDS = 5.0
 LOG_LINES = 4
