@@ -162,7 +162,8 @@ def execute_here(run: Run, started: float) -> None:
     from core.training.job import execute_run
     from core.training.trainer import Watcher
 
-    run.withdraw_requests()
+    if run.state.status != "running":  # then they are meant for the process that trains it
+        run.withdraw_requests()
     with catch_stop() as stop_request, show_progress() as progress:
         should_stop = JobReporter(run, also_stop=stop_request).should_stop
         watcher = Watcher(

@@ -221,6 +221,8 @@ def move(job: JobFolder, places: int) -> None:
         there = min(max(here + places, 0), len(others))
         before = others[there - 1] if there else 0
         after = others[there] if there < len(others) else time.time_ns()
+        if after - before < 2:
+            return  # no number is left between them; a rename would overwrite a neighbour
         # One rename to a number between its neighbours: whatever dies here, no entry is lost or stands twice.
         waiting[here].entry.rename(waiting[here].entry.with_name(f"{(before + after) // 2:020}.json"))
 

@@ -20,8 +20,8 @@ from core.run_groups import RunGroup, group_runs, mean_curve, single_group
 from core.runs import Run, RunAbout, RunOrigin, RunResult, list_damaged_runs, list_runs
 from core.training.history import History
 from dashboard import cache
+from dashboard.run_snapshot import LIVE
 
-LIVE = ("queued", "running")
 # Each run's status and, while it trains, number of validations: what a change of the page hangs on.
 States = dict[str, tuple[str, int]]
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]

@@ -13,11 +13,9 @@ from dashboard.queue_view import draw_queue
 from dashboard.run_curves import curve_csv, draw_curves
 from dashboard.run_figures import draw_alerts, draw_figures
 from dashboard.run_head import draw_state, draw_title
-from dashboard.run_snapshot import DATA_NAMES, LIVE, Snapshot
+from dashboard.run_snapshot import Snapshot
 from dashboard.tab import draw_notifier, name_tab
 from dashboard.validation_reviews import draw_validation_reviews
-
-__all__ = ["DATA_NAMES", "LIVE", "TICK_SECONDS", "default_run_name", "draw_run", "test_interval"]
 
 TICK_SECONDS = 1.0
 SLOW_TICK_SECONDS = 2.0
@@ -27,7 +25,7 @@ MOST_LOG_LINES = 2_000
 
 
 def draw_run(run: Run) -> None:
-    """Draw a run; while it waits or trains, this part of the page draws itself anew twice a second.
+    """Draw a run; while it waits or trains, this part of the page draws itself anew each second.
 
     Raises:
         ReviewscopeError: One of its files is damaged.

@@ -17,7 +17,7 @@ from core.prediction.uploads import Upload, find_upload, save_upload
 from dashboard import cache, state
 from dashboard.components import draw_caption, draw_facts, failed_box
 from dashboard.label_mapping import draw_label_mapping
-from dashboard.run_view import DATA_NAMES
+from dashboard.run_snapshot import DATA_NAMES
 
 TABLE_PARAMETERS = ("table", "text", "label", "labels")
 

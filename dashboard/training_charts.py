@@ -1,6 +1,6 @@
 """The curves of a run, as Vega-Lite specifications with their data, for ``st.vega_lite_chart(..., theme=None)``.
 
-They tick twice a second, and Altair takes some 60 ms to make one: each specification is made once, with named data
+They tick each second, and Altair takes some 60 ms to make one: each specification is made once, with named data
 sets, and only the data goes anew. What is sent stays small however long the run.
 """
 

@@ -24,7 +24,7 @@ from dashboard.components import (
     percent,
     status_colour,
 )
-from dashboard.run_view import DATA_NAMES
+from dashboard.run_snapshot import DATA_NAMES
 from dashboard.table_choice import ChosenData, draw_labels, draw_table_columns, source_from_url, url_of
 from dashboard.tokens import current_tokens
 

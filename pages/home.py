@@ -23,7 +23,8 @@ from dashboard.components import (
     interval_text,
     percent,
 )
-from dashboard.run_view import DATA_NAMES, test_interval
+from dashboard.run_snapshot import DATA_NAMES
+from dashboard.run_view import test_interval
 
 EXAMPLES = (
     "A small, patient film that earns every tear of its last act.",

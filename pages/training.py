@@ -45,7 +45,8 @@ from dashboard.forecast_panel import (
 from dashboard.forms import draw_config_form
 from dashboard.queue_view import draw_live_queue
 from dashboard.repeats import Repeats, draw_repeats
-from dashboard.run_view import DATA_NAMES, draw_run
+from dashboard.run_snapshot import DATA_NAMES
+from dashboard.run_view import draw_run
 from dashboard.settings_source import (
     Source,
     changed_words,

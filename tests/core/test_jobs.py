@@ -268,3 +268,12 @@ def test_what_is_worked_on_is_not_queued_again(monkeypatch: pytest.MonkeyPatch) 
         run.save_state("running")
         enqueue(run)
         assert run.state.status == "running" and list_waiting("train") == []
+
+
+def test_a_job_is_not_moved_between_two_that_have_no_number_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    runs = [submit_run(quick_config(), "fast", name) for name in "abc"]
+    for number, each in enumerate(list_waiting("train")):
+        each.entry.rename(each.entry.with_name(f"{number:020}.json"))
+    move(runs[2], -1)
+    assert [each.job.job_id for each in list_waiting("train")] == ["a", "b", "c"], "none is lost"
