@@ -79,6 +79,12 @@ def _profile(folder: Path, reporter: JobReporter) -> None:
     execute_profile(ProfileJob(folder), reporter)
 
 
+def _analyse(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.analysis import AnalysisJob, execute_analysis
+
+    execute_analysis(AnalysisJob(folder), reporter)
+
+
 # By the folder of the workspace that holds the jobs. The slot quick is for what takes 30 s at most.
 KINDS: Mapping[str, Kind] = {
     "runs": Kind("train", _train),
@@ -86,6 +92,9 @@ KINDS: Mapping[str, Kind] = {
     "uploads": Kind("score", _bulk),
     "cache/forecasts": Kind("quick", _forecast),
     "cache/profiles": Kind("quick", _profile),
+    "cache/analyses/themes": Kind("quick", _analyse),
+    "cache/analyses/robustness": Kind("quick", _analyse),
+    "cache/analyses/neighbours": Kind("score", _analyse),
 }
 SLOTS = ("train", "score", "quick")
 

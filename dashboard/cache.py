@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.charts.evaluation import plot_counts, plot_matrix, plot_shares_wrong
+from core.charts.tokens import Tokens
 from core.config import DataConfig, Meaning, RunConfig
 from core.data import labels
 from core.data.labelled import LabelledTexts, fingerprint
@@ -20,16 +22,15 @@ from core.evaluation.curves import ConfidenceBins, Curve, count_by_confidence, p
 from core.evaluation.selection import Results, Selection
 from core.files import read_json
 from core.prediction import comparing
-from core.prediction.evaluating import Evaluation, EvaluationJob
+from core.prediction.analysis import AnalysisJob
+from core.prediction.evaluating import Evaluation, EvaluationJob, load_results
 from core.prediction.predictor import Predictor
 from core.profiling import ProfileJob
 from core.run_groups import read_validations
 from core.runs import Run, find_model
 from core.training.history import History, HistoryReader
 from dashboard.data_charts import plot_frequent, plot_lengths, plot_one_sided
-from dashboard.evaluation_charts import plot_counts, plot_matrix, plot_shares_wrong
-from dashboard.review_rows import search_texts
-from dashboard.tokens import Tokens
+from dashboard.evaluation.review_rows import search_texts
 
 
 def load_predictor(reference: str) -> Predictor:
@@ -165,9 +166,7 @@ def load_verdicts(job: EvaluationJob) -> Results:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _load_verdicts(path: str, changed: int) -> Results:
-    table = pq.read_table(path, columns=["label", "logit", "probability"])
-    labels, logits = table["label"].to_numpy().astype(np.int64), table["logit"].to_numpy().astype(np.float64)
-    return Results(labels, logits, table["probability"].to_numpy())
+    return load_results(Path(path))
 
 
 def load_comparison(job_a: EvaluationJob, job_b: EvaluationJob) -> Comparison:
@@ -237,6 +236,26 @@ def confidence_charts(job: EvaluationJob, selected: int | None, tokens: Tokens) 
 def _confidence_charts(path: str, changed: int, selected: int | None, tokens: Tokens) -> tuple[dict[str, Any], ...]:
     bins = _load_curves(path, changed)[0]
     return tuple(dict(plot(bins, selected, tokens).to_dict()) for plot in (plot_counts, plot_shares_wrong))
+
+
+def load_finding(job: AnalysisJob) -> dict[str, Any]:
+    """Return what an analysis found; shared, not to be changed."""
+    return _load_finding(str(job.path), job.document_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _load_finding(path: str, changed: int) -> dict[str, Any]:
+    return AnalysisJob(Path(path)).read_document()
+
+
+def load_finding_table(job: AnalysisJob) -> pa.Table:
+    """Return the table that an analysis found, one row a review; shared, not to be changed."""
+    return _load_finding_table(str(job.path), job.document_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_finding_table(path: str, changed: int) -> pa.Table:
+    return AnalysisJob(Path(path)).read_table()
 
 
 def profile_charts(job: ProfileJob, tokens: Tokens) -> tuple[dict[str, Any], ...]:

@@ -7,10 +7,11 @@ from html import escape
 
 import streamlit as st
 
+from core.charts.tokens import Tokens
 from core.evaluation.metrics import Metric
-from dashboard.tokens import Tokens, current_tokens
+from core.wording import DASH, percent
+from dashboard.tokens import current_tokens
 
-DASH = "–"
 UNITS = (("s", 1.0, 90.0), ("min", 60.0, 5_400.0), ("h", 3_600.0, float("inf")))
 
 
@@ -143,21 +144,6 @@ def status_colour(status: str, tokens: Tokens) -> str:
     """Return the colour of a job's dot."""
     colours = {"running": tokens.valid, "queued": tokens.quiet, "failed": tokens.wrong, "interrupted": tokens.wrong}
     return colours.get(status, tokens.quiet)
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share as "92.0 %"; None is a dash."""
-    return DASH if share is None else f"{100 * share:.{digits}f} %"
-
-
-def interval_text(low: float, high: float) -> str:
-    """Write an interval of shares as "91.7 to 92.4"."""
-    return f"{100 * low:.1f} to {100 * high:.1f}"
-
-
-def decimal(value: float | None) -> str:
-    """Write a number with three decimals; None is a dash."""
-    return DASH if value is None else f"{value:.3f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -8,13 +8,13 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from core.charts.dress import dress
+from core.charts.tokens import Tokens
 from core.config import LABELS
 from core.data.labelled import LabelledTexts
 from core.evaluation.profile import BINS, SPLITS, DataProfile, TextView, length_bins
 from core.evaluation.words import WordLean
-from dashboard.charts import dress
-from dashboard.components import percent
-from dashboard.tokens import Tokens
+from core.wording import percent
 
 LENGTHS_HEIGHT = 250
 WORD_HEIGHT = 22

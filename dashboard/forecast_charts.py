@@ -7,9 +7,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.charts import dress
+from core.charts.dress import dress
+from core.charts.tokens import Tokens
 from dashboard.components import duration, duration_range
-from dashboard.tokens import Tokens
 
 ROW_HEIGHT = 30
 AXIS_HEIGHT = 60

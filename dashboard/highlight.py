@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from core.charts.dress import with_opacity
+from core.charts.tokens import Tokens
 from core.prediction.explanation import Word
-from dashboard.charts import with_opacity
-from dashboard.tokens import Tokens
 
 SHOWN_CHARACTERS = 20_000
 LEVELS = 5

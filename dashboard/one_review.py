@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from core.charts.tokens import Tokens
 from core.errors import ReviewscopeError
 from core.prediction.explanation import Reading, read_text
 from core.prediction.predictor import Predictor
+from core.wording import percent
 from dashboard import state
 from dashboard.cache import load_predictor
 from dashboard.components import (
@@ -14,10 +16,9 @@ from dashboard.components import (
     draw_section,
     empty_box,
     failed_box,
-    percent,
 )
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
-from dashboard.tokens import Tokens, current_tokens
+from dashboard.tokens import current_tokens
 
 TEXT, EXAMPLE = "prediction_text", "prediction_example"
 EXAMPLES = {

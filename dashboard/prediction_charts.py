@@ -8,10 +8,10 @@ import altair as alt
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.charts.dress import dress, dress_plotly, share_axis, with_opacity
+from core.charts.tokens import Tokens
 from core.prediction.summary import Counts, Unit
-from dashboard.charts import dress, dress_plotly, share_axis, with_opacity
-from dashboard.components import interval_text, percent
-from dashboard.tokens import Tokens
+from core.wording import interval_text, percent
 
 ROW_HEIGHT = 26
 LONGEST_LABEL = 26

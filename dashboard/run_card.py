@@ -11,8 +11,8 @@ from core.errors import ReviewscopeError
 from core.prediction.exchange import check_model
 from core.run_groups import differing_settings, flatten_settings, setting_title
 from core.runs import Run, clean_name
+from core.wording import DASH, interval_text, percent
 from dashboard.components import (
-    DASH,
     ago,
     draw_caption,
     draw_chart_title,
@@ -21,8 +21,6 @@ from dashboard.components import (
     duration,
     failed_box,
     file_size,
-    interval_text,
-    percent,
 )
 from dashboard.run_facts import GroupFacts, RunFacts, data_name, disk_size, single_facts
 from dashboard.run_trash import delete

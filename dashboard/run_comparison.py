@@ -8,22 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from core import jobs
+from core.charts.dress import PLOTLY_CONFIG
 from core.errors import ReviewscopeError
 from core.evaluation.comparison import Comparison, compare_seeds, describe_comparison, describe_seeds
 from core.prediction.evaluating import EvaluationJob, evaluation_folder
 from core.run_groups import MeanCurve, differing_settings, mean_curve, setting_title
+from core.wording import DASH, interval_text, percent
 from dashboard import cache
-from dashboard.charts import PLOTLY_CONFIG
-from dashboard.components import (
-    DASH,
-    draw_caption,
-    draw_chart_title,
-    draw_facts,
-    draw_section,
-    failed_box,
-    interval_text,
-    percent,
-)
+from dashboard.components import draw_caption, draw_chart_title, draw_facts, draw_section, failed_box
 from dashboard.run_card import draw_members, setting_words
 from dashboard.run_facts import GroupFacts, RunFacts, data_name
 from dashboard.runs_charts import Line, Role, Unit, plot_differences, plot_overlay, plot_parallel

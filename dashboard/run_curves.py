@@ -4,12 +4,14 @@ import math
 
 import streamlit as st
 
+from core.charts.tokens import Tokens
 from core.runs import Run
 from core.training.history import HistoryReader, Unit, history_csv
+from core.wording import percent
 from dashboard import state
-from dashboard.components import draw_caption, draw_chart_title, percent
+from dashboard.components import draw_caption, draw_chart_title
 from dashboard.run_snapshot import Snapshot
-from dashboard.tokens import Tokens, current_tokens
+from dashboard.tokens import current_tokens
 from dashboard.training_charts import (
     SCRIPT_ACCURACY,
     Axis,

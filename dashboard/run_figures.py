@@ -10,7 +10,7 @@ import streamlit as st
 from core import settings
 from core.runs import Run, RunResult
 from core.training.alerts import Alert, find_alerts
-from dashboard.components import DASH, decimal, interval_text, percent
+from core.wording import DASH, decimal, interval_text, percent
 from dashboard.run_head import draw_pause, draw_stop
 from dashboard.run_snapshot import Snapshot
 

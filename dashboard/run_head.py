@@ -11,6 +11,7 @@ from core.runs import Run, RunResult
 from core.training.extension import extend_run
 from core.training.forecast import is_training_here
 from core.training.plan import gentler_rate
+from core.wording import percent
 from dashboard import state
 from dashboard.components import (
     ago,
@@ -20,7 +21,6 @@ from dashboard.components import (
     duration,
     failed_box,
     file_size,
-    percent,
     span,
     status_colour,
 )

@@ -14,10 +14,10 @@ import altair as alt
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.charts.dress import PADDING, dress, dress_plotly, share_axis
+from core.charts.tokens import Tokens
 from core.evaluation.comparison import Difference
 from core.run_groups import MeanCurve
-from dashboard.charts import PADDING, dress, dress_plotly, share_axis
-from dashboard.tokens import Tokens
 
 HEIGHT = 270
 DIFFERENCE_ROW = 28

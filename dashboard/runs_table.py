@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.components import DASH, ago, draw_caption, duration, file_size, interval_text, percent
+from core.wording import DASH, interval_text, percent
+from dashboard.components import ago, draw_caption, duration, file_size
 from dashboard.run_facts import GroupFacts, RunFacts, data_name, single_facts
 from dashboard.state import from_url, recall, remember, to_url
 

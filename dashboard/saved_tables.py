@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.errors import ReviewscopeError
 from core.prediction.uploads import KEPT_DAYS, BulkJob, Upload, list_uploads, remove_expired_uploads
+from core.wording import DASH, interval_text, percent
 from dashboard import state
-from dashboard.components import DASH, ago, draw_caption, empty_box, file_size, interval_text, percent
+from dashboard.components import ago, draw_caption, empty_box, file_size
 
 
 def draw_saved() -> None:

@@ -10,6 +10,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.charts.dress import PLOTLY_CONFIG
+from core.charts.tokens import Tokens
 from core.data.tables import Row, read_rows, sniff_table
 from core.prediction.summary import (
     DATE_FORMATS,
@@ -27,9 +29,9 @@ from core.prediction.summary import (
     share_over_time,
 )
 from core.prediction.uploads import KEPT_DAYS, BulkJob, BulkResult, read_scored_rows
+from core.wording import interval_text, percent
 from dashboard import state
 from dashboard.cache import load_scored
-from dashboard.charts import PLOTLY_CONFIG
 from dashboard.components import (
     ago,
     draw_caption,
@@ -39,8 +41,6 @@ from dashboard.components import (
     draw_section,
     duration,
     empty_box,
-    interval_text,
-    percent,
 )
 from dashboard.prediction_charts import (
     group_name,
@@ -49,7 +49,7 @@ from dashboard.prediction_charts import (
     plot_share_over_time,
     share_bar_html,
 )
-from dashboard.tokens import Tokens, current_tokens
+from dashboard.tokens import current_tokens
 
 ORDERS: dict[Order, str] = {"negative": "Most negative", "positive": "Most positive", "unsure": "Least sure"}
 PAGE_ROWS, MOST_LISTED, MOST_REJECTS = 10, 500, 200

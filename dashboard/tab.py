@@ -6,7 +6,7 @@ The component below is trusted code of ours and constant; what it shows of a run
 import streamlit as st
 
 from core.job_folder import Status
-from dashboard.components import percent
+from core.wording import percent
 from dashboard.run_snapshot import Snapshot
 
 APP = "Reviewscope"

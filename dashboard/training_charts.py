@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.charts.dress import dress, share_axis
+from core.charts.tokens import Tokens
 from core.evaluation.intervals import wilson_interval
 from core.training.history import Floats, History, Unit, epochs_done, smooth, thin, training_seconds
-from dashboard.charts import dress, share_axis
-from dashboard.tokens import Tokens
 
 MOST_POINTS = 800
 SMOOTH_POINTS = 200

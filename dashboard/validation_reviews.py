@@ -10,14 +10,9 @@ from core.data.labelled import LabelledTexts
 from core.errors import ReviewscopeError
 from core.runs import Run
 from core.training.verdicts import Picked, Rows, Verdicts, load_verdicts, pick_rows
+from core.wording import percent
 from dashboard.cache import load_predictor, load_split
-from dashboard.components import (
-    draw_caption,
-    draw_chart_title,
-    draw_probability_bars,
-    draw_section,
-    percent,
-)
+from dashboard.components import draw_caption, draw_chart_title, draw_probability_bars, draw_section
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
 from dashboard.tokens import current_tokens
 

@@ -12,18 +12,11 @@ from core.errors import ReviewscopeError
 from core.evaluation.profile import SPLITS, DataProfile, pick_examples, view_batch
 from core.evaluation.words import WordLean
 from core.profiling import ProfileJob, create_profile_job
+from core.wording import percent
 from dashboard import data_charts as charts
 from dashboard import state
 from dashboard.cache import load_split, profile_charts
-from dashboard.components import (
-    draw_caption,
-    draw_chart_title,
-    draw_head,
-    empty_box,
-    failed_box,
-    percent,
-    status_colour,
-)
+from dashboard.components import draw_caption, draw_chart_title, draw_head, empty_box, failed_box, status_colour
 from dashboard.run_snapshot import DATA_NAMES
 from dashboard.table_choice import ChosenData, draw_labels, draw_table_columns, source_from_url, url_of
 from dashboard.tokens import current_tokens

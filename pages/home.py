@@ -8,9 +8,9 @@ from core.default_model import STARTER, default_model
 from core.errors import ReviewscopeError
 from core.prediction.uploads import list_uploads
 from core.runs import Run, list_runs
+from core.wording import DASH, interval_text, percent
 from dashboard import cache, state
 from dashboard.components import (
-    DASH,
     ago,
     draw_caption,
     draw_chart_title,
@@ -20,8 +20,6 @@ from dashboard.components import (
     duration,
     empty_box,
     file_size,
-    interval_text,
-    percent,
 )
 from dashboard.run_snapshot import DATA_NAMES
 from dashboard.run_view import test_interval

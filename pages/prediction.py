@@ -9,8 +9,9 @@ from core.default_model import STARTER, default_model
 from core.errors import ReviewscopeError
 from core.prediction.uploads import KEPT_DAYS
 from core.runs import find_run
+from core.wording import interval_text, percent
 from dashboard import state
-from dashboard.components import draw_head, interval_text, percent
+from dashboard.components import draw_head
 from dashboard.one_review import draw_one_review
 from dashboard.run_view import test_interval
 from dashboard.saved_tables import draw_saved

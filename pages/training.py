@@ -14,9 +14,9 @@ from core.errors import ReviewscopeError
 from core.evaluation.intervals import wilson_interval
 from core.jobs import start_worker
 from core.runs import Run, find_run, list_runs
+from core.wording import DASH, interval_text, percent
 from dashboard import state
 from dashboard.components import (
-    DASH,
     about_duration,
     ago,
     draw_caption,
@@ -25,8 +25,6 @@ from dashboard.components import (
     draw_section,
     duration,
     failed_box,
-    interval_text,
-    percent,
 )
 from dashboard.forecast_panel import (
     Outlook,

@@ -1,18 +1,15 @@
 """Two models on the same split: their results side by side."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from core.config import RunConfig
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
 from core.errors import ReviewscopeError
 from core.evaluation.comparison import Comparison, compare_paired
-from core.prediction.evaluating import EvaluationJob, evaluate_split, evaluation_folder
+from core.prediction.evaluating import EvaluationJob, evaluate_split, evaluation_folder, load_results
 from core.prediction.exchange import check_model
 from core.prediction.predictor import Predictor
 from core.runs import find_model
@@ -33,13 +30,13 @@ def load_comparison(sha_a: str, sha_b: str, data_fingerprint: str, split: str) -
     jobs = [EvaluationJob(evaluation_folder(sha256, data_fingerprint, split)) for sha256 in (sha_a, sha_b)]
     if not all(job.is_done for job in jobs):
         return None
-    (labels, logits_a), (labels_b, logits_b) = (_read_verdicts(job.results_file) for job in jobs)
-    if not np.array_equal(labels, labels_b):
+    a, b = (load_results(job.results_file) for job in jobs)
+    if not np.array_equal(a.labels, b.labels):
         raise ReviewscopeError(
             f"The results in {jobs[0].path} and {jobs[1].path} are not of the same reviews. Delete both folders and "
             "score the split again."
         )
-    return compare_paired(labels, logits_a, logits_b)
+    return compare_paired(a.labels, a.logits, b.logits)
 
 
 def compare_models(
@@ -77,12 +74,3 @@ def _score(
     reference: str, rows: LabelledTexts, data_fingerprint: str, split: str, on_progress: Callable[[int], None] | None
 ) -> None:
     evaluate_split(Predictor.load(find_model(reference)), rows, data_fingerprint, split, on_progress)
-
-
-def _read_verdicts(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return labels, int64 (N), and logits, float64 (N), of an evaluation's results."""
-    try:
-        table = pq.read_table(path, columns=["label", "logit"])
-    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-        raise ReviewscopeError(f"Could not read {path} ({str(error)[:200]}). Score the split again.") from error
-    return table["label"].to_numpy().astype(np.int64), table["logit"].to_numpy().astype(np.float64)

@@ -13,11 +13,12 @@ from core import settings
 from core.config import RunConfig, Section
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
-from core.errors import DataError, JobError
+from core.errors import DataError, JobError, ReviewscopeError
 from core.evaluation.metrics import Confusion, Metric, evaluate_logits
+from core.evaluation.selection import Results
 from core.files import atomic_writer, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
-from core.prediction.predictor import Predictor
+from core.prediction.predictor import Predictor, probability_of
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,23 @@ def evaluate_split(
     write_json(folder / "metrics.json", evaluation.to_document())
     EvaluationJob(folder).save_state("finished")
     return evaluation
+
+
+def load_results(path: Path) -> Results:
+    """Return an evaluation's verdicts on each review.
+
+    Args:
+        path: The evaluation's ``results_file``.
+
+    Raises:
+        ReviewscopeError: It cannot be read.
+    """
+    try:
+        table = pq.read_table(path, columns=["label", "logit"])
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise ReviewscopeError(f"Could not read {path} ({str(error)[:200]}). Score the split again.") from error
+    labels, logits = table["label"].to_numpy().astype(np.int64), table["logit"].to_numpy().astype(np.float64)
+    return Results(labels, logits, probability_of(logits))
 
 
 def evaluation_folder(model_sha256: str, data_fingerprint: str, split: str) -> Path:

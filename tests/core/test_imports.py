@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Each may import what stands before it; names on one line may import each other from left to right.
 ORDER = [
-    ["errors"], ["settings"], ["config"], ["files"], ["tensor_file"],
-    ["preprocessing"], ["data"], ["models"], ["evaluation"],
+    ["errors"], ["wording"], ["settings"], ["config"], ["files"], ["tensor_file"],
+    ["preprocessing"], ["data"], ["models"], ["evaluation"], ["charts"],
     ["job_folder"], ["runs"], ["trash"], ["run_groups"], ["default_model"], ["profiling"], ["prediction"], ["training"], ["starter"], ["jobs"], ["terminal"], ["cli_runs"], ["cli"], ["__main__"],
 ]  # fmt: skip
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
@@ -75,7 +75,7 @@ def test_public_names_load_on_first_use_and_a_wrong_one_is_refused() -> None:
         _ = core.nothing_of_the_kind
 
 
-SCREEN = sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "dashboard").glob("*.py")])
+SCREEN = sorted([*(ROOT / "pages").glob("*.py"), *(ROOT / "dashboard").rglob("*.py")])
 
 
 @pytest.mark.parametrize("path", SCREEN, ids=lambda path: str(path.relative_to(ROOT)))

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from core.charts.tokens import DARK, LIGHT
 from core.config import RunConfig, preset_config, with_data, with_settings
 from core.jobs import list_waiting
 from core.training.forecast import Costs, create_forecast_job, forecast
@@ -20,7 +21,6 @@ from dashboard.forecast_panel import (
     total_seconds,
     trust_words,
 )
-from dashboard.tokens import DARK, LIGHT
 
 COMPACT = with_data(preset_config("compact"), "demo")
 COSTS = Costs(

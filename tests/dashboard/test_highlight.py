@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from core.charts.tokens import DARK, LIGHT
 from core.prediction.explanation import Word, read_text
 from core.prediction.predictor import Predictor
 from dashboard.highlight import highlight
-from dashboard.tokens import DARK, LIGHT
 
 HOSTILE = [
     "<script>alert(1)</script>",

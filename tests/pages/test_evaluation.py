@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs, settings
+from core.charts.tokens import LIGHT
 from core.config import RunConfig, preset_config, with_data
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
@@ -27,9 +28,8 @@ from core.prediction.evaluating import (
 )
 from core.prediction.explanation import read_text
 from core.prediction.predictor import Predictor
+from dashboard.evaluation.review_rows import csv_of_reviews, excerpt, search_texts
 from dashboard.highlight import highlight
-from dashboard.review_rows import csv_of_reviews, excerpt, search_texts
-from dashboard.tokens import LIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")
@@ -185,7 +185,7 @@ def test_a_scored_split_shows_figures_matrix_histogram_and_the_misclassified(sco
 
 
 def test_the_curves_are_one_click_away(scored: EvaluationJob) -> None:
-    app = open_page(evaluation_section="curves")
+    app = open_page(evaluation_section="confidence")
     assert len(app.get("plotly_chart")) == 2 and not app.get("vega_lite_chart")
 
 
@@ -286,7 +286,7 @@ def test_one_label_or_one_review_gives_dashes_with_reasons(monkeypatch: pytest.M
     auc = next(metric for metric in app.metric if metric.label == "ROC AUC")
     assert auc.value == "–" and "needs both labels" in auc.delta
     assert count_listed(app) == len(labels)
-    curves = open_page(evaluation_section="curves", evaluation_show="all")
+    curves = open_page(evaluation_section="confidence", evaluation_show="all")
     assert "No ROC curve" in words_of(curves)
 
 

@@ -14,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
+from core.charts.tokens import LIGHT
 from core.config import preset_config, with_data, with_settings
 from core.files import hold_lock, write_json
 from core.job_folder import JobProgress
@@ -25,7 +26,6 @@ from dashboard.run_curves import curve_csv, loss_caption, round_up
 from dashboard.run_head import round_time, stopwatch
 from dashboard.run_snapshot import Snapshot
 from dashboard.tab import HTML, JS, tab_title
-from dashboard.tokens import LIGHT
 from dashboard.training_charts import MOST_POINTS, LossLook, make_axis, plot_accuracy, plot_loss, plot_small
 from tests.benchmarks import live_tick
 

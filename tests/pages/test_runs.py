@@ -15,6 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
+from core.charts.tokens import DARK, LIGHT
 from core.config import preset_config, with_data, with_settings
 from core.default_model import default_model, use_model
 from core.evaluation.comparison import Difference
@@ -27,7 +28,6 @@ from core.trash import list_trash
 from dashboard.run_comparison import overlay_words
 from dashboard.run_facts import list_states, load_all
 from dashboard.runs_charts import Line, parallel_axis, plot_differences, plot_overlay, spread_labels
-from dashboard.tokens import DARK, LIGHT
 from tests.benchmarks.runs_page import FINGERPRINT, write_run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -37,8 +37,8 @@ def test_filters_combine(selection: Selection, rows: list[int]) -> None:
 
 def test_words_narrow_a_selection_and_need_to_know_which_texts_hold_them() -> None:
     holds = np.array([True, True, False, True, True, True])
-    assert Selection(words="plot").rows(RESULTS, holds_words=holds).tolist() == [1, 5]
-    with pytest.raises(ValueError, match="which texts"):
+    assert Selection(words="plot").rows(RESULTS, outside={"words": holds}).tolist() == [1, 5]
+    with pytest.raises(ValueError, match="which reviews"):
         Selection(words="plot").mask(RESULTS)
 
 

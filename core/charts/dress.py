@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import plotly.graph_objects as go
 
-from dashboard.tokens import Tokens
+from core.charts.tokens import Tokens
 
 FONT = "Source Sans, sans-serif"
 PADDING = {"left": 0, "right": 8, "top": 6, "bottom": 2}

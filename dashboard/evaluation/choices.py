@@ -1,16 +1,16 @@
 """What the evaluation page may show: models, data and filters, each named in the URL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from core import settings
 from core.config import DataConfig, RunConfig, preset_config
 from core.default_model import STARTER
 from core.errors import ReviewscopeError
 from core.evaluation.curves import BINS, bin_edges
-from core.evaluation.selection import LABELS, Order, Selection
+from core.evaluation.selection import LABELS, PAIRS, Order, Pair, Selection
 from core.prediction.evaluating import EvaluationJob
 from core.runs import list_runs
 from dashboard.state import forget, from_url, recall, remember, to_url
@@ -29,8 +29,10 @@ KINDS: Mapping[str, Selection] = {
     "All": Selection(only_wrong=False),
 }
 PREFIX = "evaluation_"
-FILTERS = ("show", "labelled", "read_as", "confidence", "words")
 MOST_WORDS = 200
+MOST_CORNERS = 60
+# What a click on a chart makes of the filters; the same filters when nothing was clicked.
+Door = Callable[[Selection, Mapping[str, Any]], Selection]
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,21 @@ def estimate_seconds(model_sha256: str, n: int) -> float | None:
 def selection_from_url() -> Selection:
     """Return the filters that the URL names; what is no filter counts as absent."""
     label, verdict = _label(_parameter("labelled")), _label(_parameter("read_as"))
+    pair = _parameter("pair")
     return Selection(
         label=label,
         verdict=verdict,
-        only_wrong=_parameter("show") != "all" or label is not None or verdict is not None,
+        only_wrong=_parameter("show") != "all" or label is not None or verdict is not None or pair in PAIRS,
         confidence=_bin(_parameter("confidence")),
+        at_least=_number(_parameter("at_least"), 0.0, 1.0),
+        surest=_whole(_parameter("surest"), 1, 99),
         words=_parameter("words")[:MOST_WORDS],
+        token=_parameter("token")[:MOST_WORDS],
+        theme=_parameter("theme")[:MOST_WORDS],
+        pair=cast(Pair, pair) if pair in PAIRS else None,
+        area=_area(_parameter("area")),
+        stars=_whole(_parameter("stars"), 1, 10),
+        fault=_parameter("fault")[:MOST_WORDS],
     )
 
 
@@ -147,7 +158,15 @@ def selection_to_url(selection: Selection) -> None:
         "labelled": None if selection.label is None else LABELS[selection.label],
         "read_as": None if selection.verdict is None else LABELS[selection.verdict],
         "confidence": None if selection.confidence is None else _bin_name(selection.confidence),
+        "at_least": None if selection.at_least is None else f"{selection.at_least:.6g}",
+        "surest": None if selection.surest is None else str(selection.surest),
         "words": selection.words or None,
+        "token": selection.token or None,
+        "theme": selection.theme or None,
+        "pair": selection.pair,
+        "area": ";".join(f"{x:.4g},{y:.4g}" for x, y in selection.area) or None,
+        "stars": None if selection.stars is None else str(selection.stars),
+        "fault": selection.fault or None,
         "page": None,
     }
     to_url(**{PREFIX + name: value for name, value in values.items()})
@@ -155,13 +174,19 @@ def selection_to_url(selection: Selection) -> None:
 
 def kind_of(selection: Selection) -> str | None:
     """Return which of ``KINDS`` the filters by label and verdict come to, or None."""
-    plain = replace(selection, confidence=None, words="")
+    plain = Selection(selection.label, selection.verdict, selection.only_wrong, pair=selection.pair)
     return next((name for name, kind in KINDS.items() if kind == plain), None)
 
 
 def with_kind(selection: Selection, name: str) -> Selection:
     """Return the filters with label and verdict as one of ``KINDS`` says."""
-    return replace(KINDS[name], confidence=selection.confidence, words=selection.words)
+    kind = KINDS[name]
+    return replace(selection, label=kind.label, verdict=kind.verdict, only_wrong=kind.only_wrong, pair=None)
+
+
+def other_from_url() -> str:
+    """Return the reference of the model that the page's model is compared with; empty when none is chosen."""
+    return _parameter("against")[:MOST_WORDS]
 
 
 def toggle_cell(selection: Selection, label: int, verdict: int) -> Selection:
@@ -179,8 +204,7 @@ def order_from_url() -> Order:
 
 def page_from_url(pages: int) -> int:
     """Return the page of the list, from 1, that the URL names, as far as there are so many."""
-    name = _parameter("page")
-    return min(max(int(name), 1), pages) if name.isascii() and name.isdigit() and len(name) < 9 else 1
+    return min(_whole(_parameter("page"), 1, 10**8) or 1, pages)
 
 
 def name_in_url(**values: str | None) -> None:
@@ -188,27 +212,42 @@ def name_in_url(**values: str | None) -> None:
     to_url(**{PREFIX + name: value for name, value in values.items()})
 
 
-def take_clicks(matrix: str, *histograms: str) -> None:
-    """Turn a click on the matrix or on a bar, kept under these keys, into a filter.
+def take_clicks(doors: Mapping[str, Door]) -> None:
+    """Turn a click on a chart, kept under the key of its name, into a filter.
 
     A chart keeps what was clicked, and says nothing of a second click on the same mark. So each click is used up: the
     charts get new keys (``chart_key``), and what is filtered is drawn from the URL.
     """
-    for name in (matrix, *histograms):
+    for name, door in doors.items():
         event = recall(chart_key(name))
-        clicked = event["selection"].get("cell") if event else None
-        if not clicked:
+        before = selection_from_url()
+        after = door(before, event["selection"]) if event else before
+        if after == before:
             continue
-        selection, mark = selection_from_url(), clicked[0]
-        if name == matrix:
-            selection = toggle_cell(selection, int(mark["label"]), int(mark["verdict"]))
-        else:
-            place = int(mark["bin"])
-            selection = replace(selection, confidence=None if place == selection.confidence else place)
-        selection_to_url(selection)
+        selection_to_url(after)
         forget(chart_key(name))
         remember(PREFIX + "clicks", recall(PREFIX + "clicks", 0) + 1)
         return
+
+
+def clicked_mark(clicked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the mark of a Vega-Lite chart's selection "cell" that was clicked, if any."""
+    marks = clicked.get("cell")
+    return marks[0] if marks else None
+
+
+def open_cell(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """Filter by the cell of the confusion matrix that was clicked."""
+    mark = clicked_mark(clicked)
+    return toggle_cell(selection, int(mark["label"]), int(mark["verdict"])) if mark else selection
+
+
+def open_bin(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """Filter by the bin of confidence that was clicked; a second click takes the filter away."""
+    if (mark := clicked_mark(clicked)) is None:
+        return selection
+    place = int(mark["bin"])
+    return replace(selection, confidence=None if place == selection.confidence else place)
 
 
 def chart_key(name: str) -> str:
@@ -231,3 +270,28 @@ def _bin_name(place: int) -> str:
 
 def _bin(name: str) -> int | None:
     return next((place for place in range(BINS) if _bin_name(place) == name), None)
+
+
+def _number(written: str, low: float, high: float) -> float | None:
+    try:
+        value = float(written)
+    except ValueError:
+        return None
+    return value if low <= value <= high else None
+
+
+def _whole(written: str, low: int, high: int) -> int | None:
+    value = int(written) if written.isascii() and written.isdigit() and len(written) < 9 else None
+    return value if value is not None and low <= value <= high else None
+
+
+def _area(written: str) -> tuple[tuple[float, float], ...]:
+    """Return the corners of a polygon written as "x,y;x,y;x,y"; what is none counts as absent."""
+    corners = []
+    for corner in written.split(";")[:MOST_CORNERS]:
+        x, _, y = corner.partition(",")
+        place = _number(x, -1e6, 1e6), _number(y, -1e6, 1e6)
+        if place[0] is None or place[1] is None:
+            return ()
+        corners.append((place[0], place[1]))
+    return tuple(corners) if len(corners) > 2 else ()

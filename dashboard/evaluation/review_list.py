@@ -1,6 +1,6 @@
 """The reviews behind the numbers: filters in the URL, what they come to in words, a page of the list, the drawer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from html import escape
 
@@ -9,16 +9,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.data.labelled import LabelledTexts
 from core.evaluation.curves import BINS
-from core.evaluation.selection import LABELS, Results, Selection, describe_bin
-from core.prediction.evaluating import EvaluationJob
-from dashboard import evaluation_choices as choices
-from dashboard.cache import find_words
+from core.evaluation.selection import LABELS, Selection, describe_bin
 from dashboard.components import draw_section, empty_box
-from dashboard.evaluation_choices import DataChoice, ModelChoice
-from dashboard.review_drawer import Drawer, open_drawer
-from dashboard.review_rows import csv_of_reviews, frame_of_reviews
+from dashboard.evaluation import choices
+from dashboard.evaluation.drawer import Drawer, open_drawer
+from dashboard.evaluation.outside import outside_masks, titles
+from dashboard.evaluation.review_rows import csv_of_reviews, frame_of_reviews
+from dashboard.evaluation.view import Scored
 from dashboard.state import forget, recall, remember
 
 Rows = NDArray[np.int64]
@@ -27,26 +25,15 @@ ROW_HEIGHT = 38
 ANY = "any"
 
 
-@dataclass(frozen=True)
-class View:
-    """What is looked at: a model's verdicts on a split."""
-
-    model: ModelChoice
-    data: DataChoice
-    job: EvaluationJob
-    rows: LabelledTexts
-
-
-def draw_reviews(view: View, results: Results, selection: Selection) -> None:
+def draw_reviews(view: Scored, selection: Selection) -> None:
     """Draw the reviews behind the numbers: filters, what they come to, a page of the list, and the drawer."""
     draw_section("Reviews")
     draw_filters(selection)
-    holds = find_words(view.job, view.rows.texts, selection.words) if selection.words else None
-    order = choices.order_from_url()
-    rows = selection.rows(results, order, holds)
-    draw_filter_line(view, results, rows, selection, order)
+    order, results = choices.order_from_url(), view.results
+    rows = selection.rows(results, order, outside_masks(view, selection))
+    draw_filter_line(view, rows, selection, order)
     if not len(rows):
-        draw_nothing_matches(selection)
+        draw_nothing_matches(view, selection)
         return
     pages = -(-len(rows) // ROWS_A_PAGE)
     page = choices.page_from_url(pages)
@@ -56,7 +43,7 @@ def draw_reviews(view: View, results: Results, selection: Selection) -> None:
     draw_table(frame)
     draw_pagination(pages, page)
     if place is not None and first + place < len(rows):
-        open_drawer(Drawer(view.model.reference, results, view.rows.texts, rows), first + place)
+        open_drawer(Drawer(view, rows), first + place)
 
 
 def draw_filters(selection: Selection) -> None:
@@ -103,12 +90,12 @@ def change_filter(name: str) -> None:
     choices.selection_to_url(selection)
 
 
-def draw_filter_line(view: View, results: Results, rows: Rows, selection: Selection, order: str) -> None:
+def draw_filter_line(view: Scored, rows: Rows, selection: Selection, order: str) -> None:
     """Draw what the filters come to in words, the way out of them, the order and the download."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            said, count = selection.describe(), f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
-            of = f" of {len(results):,}{': ' if said else ''}{escape(said)}"
+            said, count = selection.describe(titles(view)), f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
+            of = f" of {len(view.results):,}{': ' if said else ''}{escape(said)}"
             st.html(f'<div class="rs"><b style="font-weight:600">{count}</b>{of}</div>')
             if not selection.is_default:
                 st.button(
@@ -122,7 +109,7 @@ def draw_filter_line(view: View, results: Results, rows: Rows, selection: Select
                 label_visibility="collapsed", width=210, on_change=change_order,
             )  # fmt: skip
             st.download_button(
-                "Download", partial(csv_of_reviews, results, view.rows.texts, rows), key="evaluation_download",
+                "Download", partial(csv_of_reviews, view.results, view.rows.texts, rows), key="evaluation_download",
                 file_name=f"{view.model.reference}-{view.data.source}-{view.data.split}.csv", mime="text/csv",
                 icon=":material/download:", on_click="ignore", disabled=not len(rows),
             )  # fmt: skip
@@ -133,9 +120,9 @@ def change_order() -> None:
     choices.name_in_url(order=recall("evaluation_order"), page=None)
 
 
-def draw_nothing_matches(selection: Selection) -> None:
+def draw_nothing_matches(view: Scored, selection: Selection) -> None:
     """Draw what stands in place of an empty list."""
-    said = selection.describe()
+    said = selection.describe(titles(view))
     with empty_box("reviews", f"No review matches: {said}." if said else "There is no review.", ""):
         if not selection.is_default:
             st.button(

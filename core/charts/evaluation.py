@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.charts.dress import dress, dress_plotly, share_axis, with_opacity
+from core.charts.tokens import Tokens
 from core.evaluation.curves import BINS, ConfidenceBins, Curve
 from core.evaluation.metrics import Confusion
 from core.evaluation.selection import LABELS, Selection
-from dashboard.charts import dress, dress_plotly, share_axis, with_opacity
-from dashboard.components import percent
-from dashboard.tokens import Tokens
+from core.wording import percent
 
 MATRIX_HEIGHT = 290
 COUNTS_HEIGHT = 165

@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.charts.tokens import Tokens
 from core.evaluation.selection import LABELS, Results
 from core.prediction.explanation import Reading, read_text
+from core.wording import percent
 from dashboard.cache import load_predictor
-from dashboard.components import draw_caption, draw_chart_title, draw_probability_bars, draw_section, percent
+from dashboard.components import draw_caption, draw_chart_title, draw_probability_bars, draw_section
+from dashboard.evaluation.view import Scored
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
 from dashboard.state import recall, remember
-from dashboard.tokens import Tokens, current_tokens
+from dashboard.tokens import current_tokens
 
 PLACE = "evaluation_drawer_place"
 
@@ -24,15 +26,11 @@ class Drawer:
     """The reviews that the drawer turns over.
 
     Attributes:
-        model: Reference of the model that read them.
-        results: The verdicts on the whole split.
-        texts: The split's texts, large_string (N).
+        view: The model and the scored split.
         rows: Indices of the reviews that are looked at, int64, in order.
     """
 
-    model: str
-    results: Results
-    texts: pa.Array
+    view: Scored
     rows: NDArray[np.int64]
 
 
@@ -47,11 +45,11 @@ def draw_drawer(drawer: Drawer) -> None:
     """Draw the review whose turn it is: verdict, bars, text, and the way to the next."""
     place = min(max(int(recall(PLACE, 0)), 0), len(drawer.rows) - 1)
     row = int(drawer.rows[place])
-    results = drawer.results
+    results = drawer.view.results
     draw_caption(f"Review {row:,} of the data, counted from 0 · {place + 1:,} of {len(drawer.rows):,} listed")
     draw_section(verdict_sentence(results, row), rank_sentence(results, row))
     draw_probability_bars(float(results.probabilities[row]))
-    draw_reading(drawer.model, drawer.texts[row].as_py())
+    draw_reading(drawer.view.model.reference, drawer.view.rows.texts[row].as_py())
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.button(
             "Previous", shortcut="ArrowLeft", key="evaluation_previous",

@@ -1,0 +1,1 @@
+"""What the evaluation page is made of: a file a section, and the reviews that all of them lead to."""

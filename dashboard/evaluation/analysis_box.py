@@ -1,0 +1,85 @@
+"""A closer look at a scored split that takes seconds: its offer, its progress, what went wrong, or its result."""
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from core import jobs
+from core.errors import ReviewscopeError
+from core.prediction.analysis import AnalysisJob, AnalysisRequest, create_analysis_job
+from dashboard.components import draw_caption, empty_box, failed_box, status_colour
+from dashboard.evaluation.view import Scored
+from dashboard.state import forget, recall, remember
+from dashboard.tokens import current_tokens
+
+TICK_SECONDS = 0.5
+REFUSED = "evaluation_analysis_refused"
+
+
+def analysis_job(view: Scored, kind: str, **options: Any) -> AnalysisJob:
+    """Return the job of a kind of look at what the page shows; see ``ANALYSES``."""
+    return create_analysis_job(
+        AnalysisRequest(
+            kind=kind, model=view.model.reference, model_sha256=view.sha256, data_fingerprint=view.fingerprint,
+            split=view.data.split, config=view.data.config, options=options,
+        )
+    )  # fmt: skip
+
+
+def draw_until_done(job: AnalysisJob, what: str, how: str, button: str, height: int = 290) -> bool:
+    """Draw what stands in place of a look's result until it is there; tell whether it is.
+
+    Args:
+        job: From ``analysis_job``.
+        what: One sentence: what will be here.
+        how: One sentence: how it is made, and how long it takes.
+        button: The label of the button that starts it.
+        height: Of what will stand here, in pixels.
+    """
+    if job.is_done:
+        return True
+    kind = job.request.kind
+    status = job.state.status if (job.path / "state.json").exists() else None
+    start = partial(start_analysis, job)
+    if error := recall(REFUSED):
+        forget(REFUSED)
+        with failed_box(f"analysis-{kind}", error, "Everything else on this page is as it was."):
+            st.button("Try again", key=f"evaluation_{kind}_retry", on_click=start)
+    elif status in ("queued", "running"):
+        draw_progress(job)
+        st.skeleton(height=height)
+    elif status in ("failed", "interrupted", "stopped"):
+        message = job.state.message or f"It was {status}."
+        with failed_box(f"analysis-{kind}", message, "Everything else on this page is as it was.", job.read_log(30)):
+            st.button("Try again", key=f"evaluation_{kind}_retry", on_click=start)
+    else:
+        with empty_box(f"analysis-{kind}", what, how):
+            st.button(button, key=f"evaluation_{kind}_start", on_click=start)
+    return False
+
+
+def start_analysis(job: AnalysisJob) -> None:
+    """Queue a look."""
+    try:
+        jobs.enqueue(job)
+    except ReviewscopeError as error:
+        remember(REFUSED, str(error))
+
+
+@st.fragment(run_every=TICK_SECONDS)
+def draw_progress(job: AnalysisJob) -> None:
+    """Draw how far a look is, twice a second; when it has ended, draw the page anew."""
+    status = job.state.status
+    if job.is_done or status not in ("queued", "running"):
+        st.rerun()
+    progress = job.progress if status == "running" else None
+    words = "Waiting for its turn." if status == "queued" else "Loading the data."
+    share = 0.0
+    if progress:
+        words, share = progress.phase, min(progress.done / progress.total, 1.0) if progress.total else 0.0
+    colour = status_colour(status, current_tokens())
+    with st.container(border=True, key=f"analysis_progress_{job.request.kind}"):
+        st.html(f'<div class="rs"><i class="rs-dot" style="background:{colour}"></i>{words}</div>')
+        st.progress(share)
+        draw_caption("It goes on without this page, and is kept.")

@@ -1,0 +1,29 @@
+"""The strip of figures above every section."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.evaluation.metrics import METRICS
+from core.wording import decimal, percent
+from dashboard.components import draw_caption, draw_figure
+from dashboard.evaluation.view import Scored, capital
+
+WRITE: dict[str, Callable[[float], str]] = {"roc_auc": decimal, "log_loss": decimal}
+
+
+def draw_figures(view: Scored) -> None:
+    """Draw the score strip, and under it what the figures are of."""
+    evaluation = view.evaluation
+    with st.grid(min_column_width=150, gap="medium"):
+        for name, metric in evaluation.metrics.items():
+            with st.container():
+                draw_figure(METRICS[name].title, metric, WRITE.get(name, percent))
+    confusion = evaluation.confusion
+    read_positive = confusion.true_positives + confusion.false_positives
+    positives = confusion.true_positives + confusion.false_negatives
+    draw_caption(
+        f"{capital(view.data.sentence)}, {evaluation.n:,} reviews. Precision is of the "
+        f"{read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
+        "above probability 0.50. 95 % intervals: Wilson for shares and F1, DeLong for ROC AUC, normal for log loss."
+    )

@@ -1,0 +1,74 @@
+"""The section Overview: which errors there are, and how sure the model was of them."""
+
+import streamlit as st
+
+from core.evaluation.selection import LABELS, Selection
+from core.wording import percent
+from dashboard.cache import confidence_charts, load_curves, matrix_chart
+from dashboard.components import draw_chart_title
+from dashboard.evaluation.choices import chart_key, open_bin, open_cell
+from dashboard.evaluation.view import Scored
+from dashboard.tokens import current_tokens
+
+DOORS = {"matrix": open_cell, "counts": open_bin, "shares": open_bin}
+
+
+def draw(view: Scored, selection: Selection) -> None:
+    """Draw the section."""
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        draw_matrix(view, selection)
+    with right:
+        draw_confidence(view, selection)
+
+
+def draw_matrix(view: Scored, selection: Selection) -> None:
+    """Draw the confusion matrix, whose cells are filters."""
+    tokens, confusion = current_tokens(), view.evaluation.confusion
+    draw_chart_title(
+        matrix_finding(confusion.false_positives, confusion.false_negatives),
+        f"Click a cell to read its reviews. Shares are of the row's label; {view.evaluation.n:,} reviews.",
+        [("right", tokens.quiet), ("wrong", tokens.wrong)],
+    )
+    counts = ", ".join(
+        f"labelled {LABELS[label]}, read as {LABELS[verdict]}: {count:,}"
+        for label, verdict, count in (
+            (0, 0, confusion.true_negatives), (0, 1, confusion.false_positives),
+            (1, 0, confusion.false_negatives), (1, 1, confusion.true_positives),
+        )
+    )  # fmt: skip
+    st.vega_lite_chart(
+        matrix_chart(view.job, selection, tokens), theme=None, on_select="rerun", key=chart_key("matrix"),
+        alt=f"Confusion matrix. {counts}.",
+    )  # fmt: skip
+
+
+def matrix_finding(false_positives: int, false_negatives: int) -> str:
+    """Say which error is the more frequent one."""
+    if not false_positives and not false_negatives:
+        return "No review was misread"
+    label = 0 if false_positives >= false_negatives else 1
+    count = max(false_positives, false_negatives)
+    reviews = "review was" if count == 1 else "reviews were"
+    return f"{count:,} {LABELS[label]} {reviews} read as {LABELS[1 - label]}"
+
+
+def draw_confidence(view: Scored, selection: Selection) -> None:
+    """Draw how many reviews and what share of wrong ones there are at each confidence; bars are filters."""
+    tokens, bins = current_tokens(), load_curves(view.job)[0]
+    sure, wrong = int((bins.right + bins.wrong)[-4:].sum()), int(bins.wrong[-4:].sum())
+    draw_chart_title(
+        f"Of {sure:,} reviews read with 90 % confidence or more, {percent(wrong / sure)} are wrong"
+        if sure else "No review was read with 90 % confidence",
+        "Above: how many reviews. Below: share wrong, with 95 % interval. Click a bar to read its reviews.",
+        [("right", tokens.quiet), ("wrong", tokens.wrong)],
+    )  # fmt: skip
+    counts, shares = confidence_charts(view.job, selection.confidence, tokens)
+    st.vega_lite_chart(
+        counts, theme=None, on_select="rerun", key=chart_key("counts"),
+        alt=f"Reviews by confidence, right and wrong; {wrong:,} of {sure:,} at 90 % and above are wrong.",
+    )  # fmt: skip
+    st.vega_lite_chart(
+        shares, theme=None, on_select="rerun",
+        key=chart_key("shares"), alt="Share of wrong verdicts by confidence, with 95 % intervals.",
+    )  # fmt: skip

@@ -1,0 +1,13 @@
+"""The section Themes: what the misread reviews have in common."""
+
+from core.evaluation.selection import Selection
+from dashboard.components import draw_caption
+from dashboard.evaluation.choices import Door
+from dashboard.evaluation.view import Scored
+
+DOORS: dict[str, Door] = {}
+
+
+def draw(view: Scored, selection: Selection) -> None:
+    """Draw the section."""
+    draw_caption("Themes")

@@ -1,0 +1,47 @@
+"""What the evaluation page looks at: a model's verdicts on a split."""
+
+from dataclasses import dataclass
+
+from core.data.labelled import LabelledTexts
+from core.evaluation.selection import Results
+from core.prediction.evaluating import Evaluation, EvaluationJob
+from dashboard.evaluation.choices import DataChoice, ModelChoice
+
+
+@dataclass(frozen=True)
+class View:
+    """A model and a split that the page shows.
+
+    Attributes:
+        model: The model.
+        data: The split.
+        job: The scoring of one by the other.
+        rows: The split's texts and labels (N).
+        sha256: The model's.
+        fingerprint: Of the whole data set.
+    """
+
+    model: ModelChoice
+    data: DataChoice
+    job: EvaluationJob
+    rows: LabelledTexts
+    sha256: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Scored(View):
+    """A view whose split is scored.
+
+    Attributes:
+        evaluation: Its figures.
+        results: The verdicts on its N reviews.
+    """
+
+    evaluation: Evaluation
+    results: Results
+
+
+def capital(sentence: str) -> str:
+    """Begin a sentence with ``the``; a run's own name stays as it is written."""
+    return f"T{sentence[1:]}" if sentence.startswith("the ") else sentence
