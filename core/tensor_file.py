@@ -34,11 +34,14 @@ class TensorFile:
         document: The JSON document as text.
         tensors: By name; read-only views of the file's bytes.
         sha256: Over the document and the tensors, whatever their order in the file.
+        extra: A second document, which ``sha256`` does not cover: what was found out about the content. It has a
+            SHA-256 of its own, over itself and ``sha256``. None when the file has none.
     """
 
     document: str
     tensors: Tensors
     sha256: str
+    extra: str | None = None
 
 
 class DamagedFileError(Exception):
@@ -49,15 +52,17 @@ class DamagedFileError(Exception):
         self.advice = advice
 
 
-def write_tensor_file(path: Path, file_format: str, document: str, tensors: Tensors) -> str:
-    """Write a file atomically and return its SHA-256."""
+def write_tensor_file(path: Path, file_format: str, document: str, tensors: Tensors, extra: str | None = None) -> str:
+    """Write a file atomically and return its SHA-256, in which ``extra`` has no part."""
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     sha256 = hash_content(document, contiguous)
     # One key: safetensors writes several in an order of its own each time, and the bytes would not be reproducible.
-    content = json.dumps({"format": file_format, "document": document, "sha256": sha256}, ensure_ascii=False)
-    write_bytes(path, save(contiguous, metadata={METADATA_KEY: content}))
+    content = {"format": file_format, "document": document, "sha256": sha256}
+    if extra is not None:
+        content |= {"extra": extra, "extra_sha256": _hash_extra(sha256, extra)}
+    write_bytes(path, save(contiguous, metadata={METADATA_KEY: json.dumps(content, ensure_ascii=False)}))
     return sha256
 
 
@@ -76,14 +81,14 @@ def read_tensor_file(path: Path, file_format: str) -> TensorFile:
     except OSError as error:
         raise DamagedFileError(f"it cannot be read ({error.strerror or error})") from error
     header, start = _read_header(data)
-    document, sha256 = _read_metadata(header.pop("__metadata__", None), file_format)
+    document, sha256, extra = _read_metadata(header.pop("__metadata__", None), file_format)
     tensors = _read_tensors(header, data, start)
     if hash_content(document, tensors) != sha256:
         raise DamagedFileError("its content does not match its SHA-256: it was damaged or altered")
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise DamagedFileError(f"the tensor {name[:60]!r} holds a value that is not a finite number")
-    return TensorFile(document, tensors, sha256)
+    return TensorFile(document, tensors, sha256, extra)
 
 
 def hash_content(document: str, tensors: Tensors) -> str:
@@ -94,6 +99,10 @@ def hash_content(document: str, tensors: Tensors) -> str:
         digest.update(json.dumps([name, tensor.dtype.str, list(tensor.shape)]).encode())
         digest.update(np.ascontiguousarray(tensor).data)
     return digest.hexdigest()
+
+
+def _hash_extra(sha256: str, extra: str) -> str:
+    return hashlib.sha256(f"{sha256} {extra}".encode()).hexdigest()
 
 
 def load_strict_json(text: str | bytes) -> Any:
@@ -126,8 +135,8 @@ def _read_header(data: bytes) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str]:
-    """Return the document and the SHA-256 that the header states."""
+def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str, str | None]:
+    """Return the document, the SHA-256 that the header states, and the second document."""
     try:
         content = load_strict_json(metadata[METADATA_KEY])
         found, document, sha256 = content["format"], content["document"], content["sha256"]
@@ -136,9 +145,13 @@ def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str]:
         raise DamagedFileError("it is not a file of Reviewscope", "Export it with Reviewscope") from error
     if found != file_format:
         raise DamagedFileError(f"it says that it is a {ascii(found)[:60]} file; a {file_format} file was expected")
-    if set(metadata) != {METADATA_KEY} or len(content) != 3 or not isinstance(document, str):
-        raise DamagedFileError("its metadata is not format, document and sha256 alone")
-    return document, sha256
+    extra = content.get("extra")
+    allowed = {"format", "document", "sha256"} | ({"extra", "extra_sha256"} if isinstance(extra, str) else set())
+    if set(metadata) != {METADATA_KEY} or set(content) != allowed or not isinstance(document, str):
+        raise DamagedFileError("its metadata is not format, document and sha256 alone, or those and an extra document with its own")
+    if extra is not None and content["extra_sha256"] != _hash_extra(str(sha256), extra):
+        raise DamagedFileError("its extra document does not match its SHA-256: it was damaged or altered")
+    return document, sha256, extra
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.intervals import auc_interval, f1_interval, mean_interval, wilson_interval
+from core.evaluation.calibration import error_interval, reliability
+from core.evaluation.intervals import auc_interval, f1_interval, mean_interval, precision_interval, wilson_interval
 
 WILSON = "Wilson score interval"
 
@@ -50,7 +51,8 @@ class Scored:
     Attributes:
         labels: int64 (N), 0 or 1.
         logits: float64 (N).
-        confusion: At logit 0, probability 0.5; exactly there the verdict is negative, as in the script.
+        confusion: At the cut, by default logit 0, probability 0.5; exactly there the verdict is negative, as in the
+            script.
     """
 
     labels: NDArray[np.int64]
@@ -67,20 +69,25 @@ class MetricEntry:
     higher_is_better: bool = True
 
 
-def evaluate_logits(labels: NDArray[np.int64], logits: NDArray[np.floating]) -> tuple[dict[str, Metric], Confusion]:
+def evaluate_logits(
+    labels: NDArray[np.int64], logits: NDArray[np.floating], cut: float = 0.0
+) -> tuple[dict[str, Metric], Confusion]:
     """Return every metric by name, and the confusion counts.
 
     Args:
         labels: int64 (N), 0 or 1; N may be 0, then every metric is undefined.
         logits: float (N), finite.
+        cut: The verdict is positive where the logit is above it. It moves the counts, accuracy, precision, recall and
+            F1; the others judge the scores themselves.
     """
-    scored = Scored(labels, logits.astype(np.float64), count_confusion(labels, logits))
+    scores = logits.astype(np.float64)
+    scored = Scored(labels, scores, count_confusion(labels, scores, cut))
     return {name: entry.compute(scored) for name, entry in METRICS.items()}, scored.confusion
 
 
-def count_confusion(labels: NDArray[np.int64], logits: NDArray[np.floating]) -> Confusion:
-    """Count the reviews by label and verdict (positive where the logit is above 0)."""
-    counts = np.bincount(2 * labels + (logits > 0), minlength=4)
+def count_confusion(labels: NDArray[np.int64], logits: NDArray[np.floating], cut: float = 0.0) -> Confusion:
+    """Count the reviews by label and verdict (positive where the logit is above the cut)."""
+    counts = np.bincount(2 * labels + (logits > cut), minlength=4)
     return Confusion(*(int(count) for count in counts))
 
 
@@ -129,6 +136,27 @@ def roc_auc(scored: Scored) -> Metric:
     return Metric(area, *auc_interval(area, positive_shares, negative_shares), "DeLong, on the logit scale")
 
 
+def average_precision(scored: Scored) -> Metric:
+    """Mean of the precision at each positive's own score as threshold; ties share one threshold.
+
+    The influence of review i is, for a positive, how its own precision differs from the mean, by the share of
+    positives; and, for every review, how the precision at all thresholds up to its score would rise or fall by it.
+    """
+    n, positives = len(scored.labels), int(scored.labels.sum())
+    if not 0 < positives < n:
+        return _undefined("it needs both labels")
+    order = np.argsort(-scored.logits, kind="stable")
+    labels, logits = scored.labels[order], scored.logits[order]
+    last = np.append(np.flatnonzero(np.diff(logits)), n - 1)  # of the reviews at each threshold
+    true, above = np.cumsum(labels)[last], last + 1
+    precisions, weights = true / above, np.diff(np.append(0, true)) / positives
+    value = min(float((weights * precisions).sum()), 1.0)
+    place = np.searchsorted(last, np.arange(n))
+    rise, fall = (n * np.cumsum((weights * others / above**2)[::-1])[::-1][place] for others in (above - true, true))
+    influences = np.where(labels == 1, (precisions[place] - value) * n / positives + rise, -fall)
+    return Metric(value, *precision_interval(value, influences, positives), "delta method, on the logit scale")
+
+
 def log_loss(scored: Scored) -> Metric:
     """Mean of -log of the probability given to the label."""
     losses = binary_losses(scored.labels, scored.logits)
@@ -138,13 +166,33 @@ def log_loss(scored: Scored) -> Metric:
     return Metric(float(losses.mean()), max(low, 0.0), high, "normal interval of the mean")
 
 
+def brier(scored: Scored) -> Metric:
+    """Mean of the squared distance from the probability of positive to the label (Brier 1950)."""
+    if len(scored.labels) < 2:
+        return _undefined("it needs two reviews")
+    distances = np.exp(-np.logaddexp(0.0, np.where(scored.labels == 1, scored.logits, -scored.logits)))
+    low, high = mean_interval(distances**2)
+    return Metric(float((distances**2).mean()), max(low, 0.0), min(high, 1.0), "normal interval of the mean")
+
+
+def calibration_error(scored: Scored) -> Metric:
+    """How far the confidence lies from the share right, bin by bin; biased upward, the more so the fewer reviews."""
+    if not len(scored.labels):
+        return _undefined("there is no review")
+    found = reliability(scored.labels, scored.logits)
+    return Metric(found.error, *error_interval(found), "bootstrap of the 20 bins, inverted: corrects the upward bias")
+
+
 METRICS: Mapping[str, MetricEntry] = {
     "accuracy": MetricEntry("Accuracy", accuracy),
     "precision": MetricEntry("Precision", precision),
     "recall": MetricEntry("Recall", recall),
     "f1": MetricEntry("F1", f1),
     "roc_auc": MetricEntry("ROC AUC", roc_auc),
+    "average_precision": MetricEntry("Average precision", average_precision),
     "log_loss": MetricEntry("Log loss", log_loss, higher_is_better=False),
+    "brier": MetricEntry("Brier score", brier, higher_is_better=False),
+    "ece": MetricEntry("Calibration error", calibration_error, higher_is_better=False),
 }
 
 

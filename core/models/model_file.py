@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from core.config import LABELS, ModelConfig, PreprocessingConfig, Section, describe_faults
 from core.errors import ModelFileError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FORMAT = "reviewscope-model/1"
 REFUSED_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".zip", ".h5", ".ckpt"}
 MODEL_PREFIX, ENCODER_PREFIX = "model.", "encoder."
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
 
 
 class Architecture(Section):
@@ -47,29 +48,47 @@ class Architecture(Section):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
+class Calibration(Section):
+    """What validation said of a model's probabilities: its logits divided by the temperature give honest ones."""
+
+    model_config = ConfigDict(strict=True)
+
+    temperature: float = Field(ge=LEAST_TEMPERATURE, le=MOST_TEMPERATURE, description="1 changes nothing.")
+    n: int = Field(ge=1, description="Validation reviews that it was fitted on.")
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A model ready to score, with what it was built from.
 
     Attributes:
         sha256: Over weights, encoder and architecture, and nothing else.
+        calibration: None when no validation was held when it was kept.
     """
 
     model: "SentimentModel"
     encoder: "Encoder"
     architecture: Architecture
     sha256: str
+    calibration: Calibration | None = None
 
 
-def save_model(path: Path, model: "SentimentModel", encoder: "Encoder", architecture: Architecture) -> str:
-    """Write a model file atomically and return the model's SHA-256.
+def save_model(
+    path: Path,
+    model: "SentimentModel",
+    encoder: "Encoder",
+    architecture: Architecture,
+    calibration: Calibration | None = None,
+) -> str:
+    """Write a model file atomically and return the model's SHA-256, in which the calibration has no part.
 
     Weights are stored as ``architecture.dtype`` says; half precision halves the file and moves scores by about 1e-3.
     """
     dtype = DTYPES[architecture.dtype]
     weights = {MODEL_PREFIX + name: value.cpu().numpy().astype(dtype) for name, value in model.state_dict().items()}
     arrays = {ENCODER_PREFIX + name: value for name, value in encoder.arrays().items()}
-    return write_tensor_file(path, FORMAT, architecture.to_json(), weights | arrays)
+    extra = calibration.model_dump_json() if calibration else None
+    return write_tensor_file(path, FORMAT, architecture.to_json(), weights | arrays, extra)
 
 
 def load_model_file(path: Path) -> LoadedModel:
@@ -81,11 +100,11 @@ def load_model_file(path: Path) -> LoadedModel:
     try:
         refuse_foreign_suffix(path)
         file = read_tensor_file(path, FORMAT)
-        architecture = _read_architecture(file)
+        architecture, calibration = _read_architecture(file), read_calibration(file)
         model, encoder = _build(architecture, file.tensors)
     except DamagedFileError as error:
         raise ModelFileError(f"Cannot load the model {path.name[:80]!r}: {error}. {error.advice}.") from error
-    return LoadedModel(model, encoder, architecture, file.sha256)
+    return LoadedModel(model, encoder, architecture, file.sha256, calibration)
 
 
 def is_sound_model(path: Path) -> bool:
@@ -120,6 +139,22 @@ def _read_architecture(file: TensorFile) -> Architecture:
     if architecture.to_json() != file.document or architecture.labels != LABELS:
         raise DamagedFileError("its architecture is not one that this version writes", "Export it with this version")
     return architecture
+
+
+def read_calibration(file: TensorFile) -> Calibration | None:
+    """Return what a model file says of its probabilities.
+
+    Raises:
+        DamagedFileError: It is not a calibration, or out of bounds.
+    """
+    if file.extra is None:
+        return None
+    try:
+        return Calibration.model_validate(load_strict_json(file.extra))
+    except ValidationError as error:
+        raise DamagedFileError(f"its calibration is out of bounds: {describe_faults(error)[:300]}") from error
+    except ValueError as error:
+        raise DamagedFileError(f"its calibration is not readable ({str(error)[:120]})") from error
 
 
 def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentModel, Encoder]":

@@ -1,7 +1,7 @@
 """Texts to verdicts with one trained model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelFileError
 from core.models.base import SentimentModel
-from core.models.model_file import LoadedModel, load_model_file
+from core.models.model_file import Calibration, LoadedModel, load_model_file
 from core.models.scoring import score_texts
 from core.preprocessing.cleaning import as_text_array
 from core.preprocessing.encoders import Encoder
@@ -22,14 +22,25 @@ SENTIMENTS = ("Negative", "Positive")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Verdicts on N texts; ``logits`` is float32 (N)."""
+    """Verdicts on N texts.
+
+    Attributes:
+        logits: float32 (N).
+        temperature: What validation says that logits must be divided by for honest probabilities; 1 changes nothing.
+    """
 
     logits: NDArray[np.float32]
+    temperature: float = 1.0
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """Probability of positive, float64 (N)."""
         return probability_of(self.logits)
+
+    @property
+    def intensities(self) -> NDArray[np.float64]:
+        """The calibrated probability of positive, float64 (N): how positive a text is, 0 to 1."""
+        return probability_of(self.logits.astype(np.float64) / self.temperature)
 
     @property
     def confidences(self) -> NDArray[np.float64]:
@@ -53,6 +64,7 @@ class Predictor:
     def __init__(self, loaded: LoadedModel, device: torch.device | None = None) -> None:
         self.sha256 = loaded.sha256
         self.architecture = loaded.architecture
+        self.calibration: Calibration | None = loaded.calibration
         self.encoder: Encoder = loaded.encoder
         self.model: SentimentModel = loaded.model.to(device or torch.device("cpu")).eval()
 
@@ -66,11 +78,17 @@ class Predictor:
         path = reference if isinstance(reference, Path) else find_model(reference)
         return cls(load_model_file(path))
 
+    @property
+    def temperature(self) -> float:
+        """Return what logits are divided by for calibrated probabilities; 1 when the model has no calibration."""
+        return self.calibration.temperature if self.calibration else 1.0
+
     def predict(
         self, texts: "Sequence[str] | pa.Array | pa.ChunkedArray", on_progress: Callable[[int], None] | None = None
     ) -> Predictions:
         """Return verdicts on N texts, in their order. A text without any known word gets the model's prior."""
-        return predict_with(self.model, self.encoder, texts, on_progress)
+        predictions = predict_with(self.model, self.encoder, texts, on_progress)
+        return replace(predictions, temperature=self.temperature)
 
 
 def predict_with(

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from core.config import RunConfig
 from core.errors import CheckpointError
 from core.models.base import SentimentModel
-from core.models.model_file import Architecture, is_sound_model, save_model
+from core.models.model_file import Architecture, Calibration, is_sound_model, save_model
 from core.preprocessing.encoders import Encoder
 from core.runs import HistoryWriter, Run
 from core.tensor_file import write_tensor_file
@@ -78,10 +78,10 @@ class Keeper:
         save_checkpoint(self.run.checkpoint_folder, self.model, self.optimizer, position, self.settings_hash)
         self.saved_at = self.step_at = time.monotonic()
 
-    def keep_weights(self, position: Position) -> None:
-        """Write the present weights as the run's model."""
+    def keep_weights(self, position: Position, calibration: Calibration | None = None) -> None:
+        """Write the present weights, and what validation says of their probabilities, as the run's model."""
         architecture = Architecture(preprocessing=self.config.preprocessing, model=self.config.model)
-        position.model_sha256 = save_model(self.run.model_file, self.model, self.encoder, architecture)
+        position.model_sha256 = save_model(self.run.model_file, self.model, self.encoder, architecture, calibration)
 
     def keep_verdicts(self, position: Position, logits: NDArray[np.float64]) -> None:
         """Write validation's logits beside those of the epoch before, so that a page can tell what was newly read."""

@@ -16,9 +16,11 @@ from torch.nn.utils import clip_grad_norm_
 from core.config import RunConfig, TrainingConfig
 from core.data.labelled import LabelledTexts, cut_stratified, draw_rows
 from core.errors import DivergedError
+from core.evaluation.calibration import fit_temperature
 from core.evaluation.metrics import binary_losses
 from core.models.base import SentimentModel
 from core.models.catalog import build_model, fit_encoder
+from core.models.model_file import Calibration
 from core.models.scoring import score_texts
 from core.preprocessing.batching import epoch_batches
 from core.preprocessing.encoded import EncodedTexts
@@ -94,6 +96,11 @@ class EncodedSplit:
 
     encoded: EncodedTexts
     labels: Tensor
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """Return the labels as int64 (N)."""
+        return self.labels.numpy().astype(np.int64)
 
 
 def train_model(
@@ -267,19 +274,21 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
     position.train_loss = position.loss_sum / position.seen
     position.train_accuracy = position.correct / position.seen
     position.loss_sum, position.correct, position.seen = 0.0, 0, 0
+    calibration = None
     if len(valid_set.encoded):
         logits, loss, accuracy = score_validation(learner.model, valid_set)
         is_better = position.best_epoch is None or is_improvement(learner.config, position, loss, accuracy)
         position.stale_epochs = 0 if is_better else position.stale_epochs + 1
         if is_better:
             position.best_epoch, position.best_accuracy, position.best_loss = position.epoch, accuracy, loss
+            calibration = calibrate(valid_set, logits)
         keeper.keep_verdicts(position, logits)
         keeper.record_validation(position, loss, accuracy)
     else:
         is_better = True
         position.best_epoch = position.epoch
     if is_better:
-        keeper.keep_weights(position)
+        keeper.keep_weights(position, calibration)
     position.epoch += 1
     position.batch = 0
 
@@ -288,11 +297,13 @@ def keep_unfinished(learner: Learner, position: Position, valid_set: EncodedSpli
     """Save the place, so that the run can go on; without a best model yet, keep the weights as they are."""
     keeper.save(position)
     if position.best_epoch is None:
-        keeper.keep_weights(position)
+        calibration = None
         position.train_loss = position.loss_sum / position.seen
         position.train_accuracy = position.correct / position.seen
         if len(valid_set.encoded):
-            _, position.best_loss, position.best_accuracy = score_validation(learner.model, valid_set)
+            logits, position.best_loss, position.best_accuracy = score_validation(learner.model, valid_set)
+            calibration = calibrate(valid_set, logits)
+        keeper.keep_weights(position, calibration)
 
 
 def describe_epoch(position: Position) -> str:
@@ -325,8 +336,13 @@ def score_validation(model: SentimentModel, valid_set: EncodedSplit) -> tuple[ND
     model.eval()
     logits = score_texts(model, valid_set.encoded).astype(np.float64)
     model.train()
-    labels = valid_set.labels.numpy().astype(np.int64)
+    labels = valid_set.truth
     return logits, float(binary_losses(labels, logits).mean()), float(((logits > 0) == (labels == 1)).mean())
+
+
+def calibrate(valid_set: EncodedSplit, logits: NDArray[np.float64]) -> Calibration:
+    """Fit the temperature of the model that gave validation these logits."""
+    return Calibration(temperature=fit_temperature(valid_set.truth, logits), n=len(logits))
 
 
 def is_over(config: TrainingConfig, stage: Stage, position: Position) -> bool:
