@@ -21,6 +21,7 @@ from core.errors import ConfigError, DataError, ReviewscopeError
 from core.jobs import queue_evaluation, submit_run, submit_runs
 from core.runs import create_run, find_model, find_run, list_runs
 from core.terminal import AsJson, print_result, show_progress
+from core.wording import percent
 
 app = typer.Typer(
     help="Train a sentiment model, see where it errs, and score a spreadsheet.",
@@ -216,11 +217,12 @@ def evaluate(
     ] = None,
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
+    labels: Labels = None,
     queue: InQueue = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a labelled split and tell every figure with its 95 % interval."""
-    config = _evaluated_config(reference, data, split, text_column, label_column)
+    config = _evaluated_config(reference, data, split, text_column, label_column, labels)
     # A table that the model does not know is scored whole; of a run's own table, only what was held out.
     split = split or ("all" if data is not None and config.data.source == "table" else "test")
     if queue:
@@ -230,7 +232,7 @@ def evaluate(
     predictor = _load_predictor(reference)
     from core.data.labelled import fingerprint
     from core.data.sources import choose_split, load_columns
-    from core.prediction.evaluating import evaluate_split
+    from core.prediction.evaluating import EvaluationJob, describe_trust, evaluate_split, load_results
 
     with show_progress() as progress:
         progress.on_phase("Loading the data", 0)
@@ -238,7 +240,9 @@ def evaluate(
         rows = choose_split(splits, split, config)
         progress.on_phase(f"Scoring the {split} split", len(rows))
         evaluation = evaluate_split(predictor, rows, fingerprint(splits), split, progress.on_progress)
-    document = evaluation.to_document()
+    results = load_results(EvaluationJob(evaluation.folder).results_file)
+    trust = describe_trust(results, predictor.calibration)
+    document = evaluation.to_document() | (trust if as_json else _trust_lines(trust))
     if not as_json:
         document |= {name: _metric_line(metric) for name, metric in evaluation.metrics.items()}
         del document["metrics"]
@@ -286,7 +290,7 @@ def predict(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the table at its first bad row.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read reviews given as TEXT, or score a table from --input to --output."""
+    """Read reviews given as TEXT, or score a table from --input to --output, with the threshold set for the model."""
     if bool(texts) == bool(source) or bool(source) != bool(target and target.name):
         raise ConfigError("Give either one or more TEXTs, or a table with --input and --output.")
     if texts and (text_column or encoding or delimiter or strict):
@@ -295,8 +299,13 @@ def predict(
         if not text.strip():
             raise DataError(f"TEXT {number} is empty. Give a review to read.")
     predictor = _load_predictor(reference)
+    from core.model_settings import load_settings, settings_fault
+
+    if fault := settings_fault(predictor.sha256):
+        print(fault, file=sys.stderr)
+    cutoffs = load_settings(predictor.sha256).cutoffs
     if source is None or target is None:
-        _print_verdicts(predictor, texts or [], as_json)
+        _print_verdicts(predictor, cutoffs, texts or [], as_json)
         return
     from core.prediction.bulk import predict_table
 
@@ -310,10 +319,12 @@ def predict(
             encoding=encoding,
             delimiter=DELIMITER_NAMES.get(delimiter or "", delimiter),
             strict=strict,
+            cutoffs=cutoffs,
             on_progress=progress.on_progress,
         )
     rejects_file = str(target.with_name(f"{target.stem}.rejects.csv"))
-    print_result({"rows": ledger.rows, **vars(ledger), "rejects_file": rejects_file}, as_json=as_json)
+    document = {"rows": ledger.rows, **vars(ledger), "rejects_file": rejects_file, "threshold": cutoffs.threshold}
+    print_result(document, as_json=as_json)
 
 
 @app.command("export")
@@ -383,7 +394,12 @@ def _read_label_map(written: str | None, data_name: str, label_column: str | Non
 
 
 def _evaluated_config(
-    reference: str, data_name: str | None, split: str | None, text_column: str | None, label_column: str | None
+    reference: str,
+    data_name: str | None,
+    split: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    labels: str | None = None,
 ) -> RunConfig:
     """Return the config whose data is evaluated: the run's own, or one that points elsewhere."""
     run = next((run for run in list_runs() if run.run_id == reference), None)
@@ -393,8 +409,10 @@ def _evaluated_config(
         raise DataError("This model is not a run of this workspace: name the data with --data imdb, demo or FILE.")
     own = run.settings.config if run else RunConfig()
     if data_name is None:
+        if labels is not None:
+            raise ConfigError("--labels belongs to a table that --data names; the run's own data has its labels.")
         return own
-    config = with_data(own, data_name, text_column, label_column)
+    config = with_data(own, data_name, text_column, label_column, _read_label_map(labels, data_name, label_column))
     if split == "valid" and (run is None or config.data != own.data):
         raise DataError("The split valid belongs to a run and its own data. Leave out --data, or choose test.")
     return config
@@ -410,19 +428,40 @@ def _load_predictor(reference: str) -> Any:
     return Predictor.load(reference)
 
 
-def _print_verdicts(predictor: Any, texts: list[str], as_json: bool) -> None:
-    predictions = predictor.predict(texts)
+def _print_verdicts(predictor: Any, cutoffs: Any, texts: list[str], as_json: bool) -> None:
+    predictions = predictor.predict(texts).at(cutoffs.cut)
     verdicts = [
-        {"sentiment": sentiment, "probability": float(probability), "confidence": float(confidence)}
+        {
+            "sentiment": sentiment, "probability": float(probability), "confidence": float(confidence),
+            "not_sure": cutoffs.side(probability) == "not sure",
+        }
         for sentiment, probability, confidence in zip(
             predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True
         )
-    ]
+    ]  # fmt: skip
     if as_json:
-        print_result({"predictions": verdicts}, as_json=True)
+        print_result({"predictions": verdicts, **cutoffs.model_dump()}, as_json=True)
         return
     for text, verdict in zip(texts, verdicts, strict=True):
-        print(f"{verdict['sentiment']:<8} {verdict['confidence']:6.1%} confident  {' '.join(text.split())[:80]}")
+        not_sure = " (not sure)" if verdict["not_sure"] else ""
+        said = f"{verdict['sentiment']:<8} {verdict['confidence']:6.1%} confident{not_sure}"
+        print(f"{said}  {' '.join(text.split())[:80]}")
+    if not cutoffs.is_usual:
+        print(f"Set for this model: {cutoffs.describe()}.")
+
+
+def _trust_lines(trust: dict[str, Any]) -> dict[str, str]:
+    """Return what ``describe_trust`` gave, a readable line each."""
+    points = [point for point in trust["risk_coverage"] if point["n"]]
+    right = ", ".join(f"{percent(point['accuracy'])} of the surest {percent(point['coverage'], 0)}" for point in points)
+    if (reason := trust["ece_after_reason"]) is not None:
+        return {"temperature": reason, "risk_coverage": f"right are {right}"}
+    return {
+        "temperature": f"{trust['temperature']:.3f}, fitted on validation",
+        "ece_before": f"{trust['ece_before']:.4f}, calibration error of the probabilities as they are",
+        "ece_after": f"{trust['ece_after']:.4f}, of logits divided by the temperature",
+        "risk_coverage": f"right are {right}",
+    }
 
 
 def _metric_line(metric: Any) -> str:

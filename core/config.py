@@ -16,6 +16,7 @@ from core.errors import ConfigError
 
 LABELS = ("negative", "positive")
 Meaning = Literal["negative", "positive", "left out"]
+CORRECTIONS_ID = "c[0-9a-f]{11}"
 
 
 class Section(BaseModel):
@@ -54,6 +55,11 @@ class DataConfig(Settings):
     limit: int | None = Field(
         None, ge=8, title="Training reviews",
         description="Train on this many reviews only, drawn by seed. The vocabulary still counts the whole split.",
+    )  # fmt: skip
+    corrections: str | None = Field(
+        None, pattern=f"^{CORRECTIONS_ID}$", title="Corrections",
+        description="Labels of the training set that a reader judged wrong, corrected: the id of a change list. Empty: "
+        "the labels as they came.",
     )  # fmt: skip
 
 
@@ -220,8 +226,11 @@ def with_data(
     text_column: str | None = None,
     label_column: str | None = None,
     label_map: Mapping[str, Meaning] | None = None,
+    corrections: str | None = None,
 ) -> RunConfig:
     """Return a config that reads "imdb", "demo", or the labelled table at a path, its labels read by ``label_map``.
+
+    ``corrections`` names a change list of that data; without one, its labels are as they came.
 
     Raises:
         ConfigError: A column or a label map is given for a data set that is not a table.
@@ -235,7 +244,7 @@ def with_data(
     else:
         source = {"source": data, "path": None}
     columns = {"text_column": text_column, "label_column": label_column}
-    labels = {"label_map": None if label_map is None else dict(label_map)}
+    labels = {"label_map": None if label_map is None else dict(label_map), "corrections": corrections}
     return config.model_copy(update={"data": config.data.model_copy(update={**source, **columns, **labels})})
 
 

@@ -102,7 +102,8 @@ def hash_content(document: str, tensors: Tensors) -> str:
 
 
 def _hash_extra(sha256: str, extra: str) -> str:
-    return hashlib.sha256(f"{sha256} {extra}".encode()).hexdigest()
+    # Read before anything is known to be sound: half a character must not end in a traceback.
+    return hashlib.sha256(f"{sha256} {extra}".encode(errors="surrogatepass")).hexdigest()
 
 
 def load_strict_json(text: str | bytes) -> Any:
@@ -148,7 +149,9 @@ def _read_metadata(metadata: Any, file_format: str) -> tuple[str, str, str | Non
     extra = content.get("extra")
     allowed = {"format", "document", "sha256"} | ({"extra", "extra_sha256"} if isinstance(extra, str) else set())
     if set(metadata) != {METADATA_KEY} or set(content) != allowed or not isinstance(document, str):
-        raise DamagedFileError("its metadata is not format, document and sha256 alone, or those and an extra document with its own")
+        raise DamagedFileError(
+            "its metadata is not format, document and sha256 alone, or those and an extra document with its own"
+        )
     if extra is not None and content["extra_sha256"] != _hash_extra(str(sha256), extra):
         raise DamagedFileError("its extra document does not match its SHA-256: it was damaged or altered")
     return document, sha256, extra

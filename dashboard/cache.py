@@ -1,30 +1,48 @@
 """The one place with ``st.cache_data`` and ``st.cache_resource``. Keys are paths and times of change, not data."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.charts.evaluation import plot_counts, plot_matrix, plot_shares_wrong
+from core.charts.confidence import plot_bin_counts, plot_reliability, plot_risk_coverage
+from core.charts.evaluation import plot_counts, plot_matrix, plot_precision_recall, plot_roc, plot_shares_wrong
+from core.charts.intensity import plot_intensity
+from core.charts.review_map import plot_map
+from core.charts.robustness import plot_changes
+from core.charts.themes import LIFT_HEIGHT, plot_distinctive, plot_lifts
 from core.charts.tokens import Tokens
+from core.charts.two_runs import plot_agreement
 from core.config import DataConfig, Meaning, RunConfig
 from core.data import labels
-from core.data.labelled import LabelledTexts, fingerprint
+from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
+from core.data.ratings import load_ratings
 from core.data.sources import choose_split, load_columns, read_labelled_table
+from core.errors import ReviewscopeError
+from core.evaluation.area import Corners, are_inside
+from core.evaluation.calibration import Reliability, RiskCoverage, error_interval, reliability, risk_coverage
 from core.evaluation.comparison import Comparison
 from core.evaluation.curves import ConfidenceBins, Curve, count_by_confidence, precision_recall_curve, roc_curve
-from core.evaluation.selection import Results, Selection
+from core.evaluation.discoveries import texts_holding
+from core.evaluation.intensity import Intensity, judge_intensity
+from core.evaluation.intervals import Interval
+from core.evaluation.selection import Pair, Results, Selection
 from core.files import read_json
+from core.label_reviews import BaseSplit, Reviews, base_rows, read_reviews, reviews_file
+from core.model_settings import load_settings
 from core.prediction import comparing
 from core.prediction.analysis import AnalysisJob
 from core.prediction.evaluating import Evaluation, EvaluationJob, load_results
-from core.prediction.predictor import Predictor
+from core.prediction.predictor import Predictor, probability_of
+from core.prediction.theming import ErrorThemes, reviews_with_theme, texts_with_listed, theme_of_table
 from core.profiling import ProfileJob
 from core.run_groups import read_validations
 from core.runs import Run, find_model
@@ -44,10 +62,33 @@ def _load_predictor(path: str, changed: int) -> Predictor:
     return Predictor.load(Path(path))
 
 
+def load_train_rows(config: RunConfig) -> NDArray[np.int64]:
+    """Return which rows of the whole training split stay when validation is cut off, int64; not to be changed."""
+    return _load_train_rows(*_data_key(config), config.data.validation_fraction, config.split_seed)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_train_rows(data: str, changed: int, fraction: float, seed: int) -> NDArray[np.int64]:
+    return cut_stratified(_load_data(data, changed)[0]["train"].labels, fraction, seed)[0]
+
+
+def load_whole_train(config: RunConfig) -> LabelledTexts:
+    """Return a data set's whole training split, validation's reviews too; shared, not to be changed."""
+    return _load_data(*_data_key(config))[0]["train"]
+
+
 def load_split(config: RunConfig, split: str) -> LabelledTexts:
     """Return a split's texts and labels; shared, not to be changed."""
-    splits = _load_data(*_data_key(config))[0]
-    return choose_split(splits, split, config)
+    if split == "test":
+        return _load_data(*_data_key(config))[0][split]
+    return _load_split(*_data_key(config), split, config.data.validation_fraction, config.split_seed, config)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load_split(
+    data: str, changed: int, split: str, fraction: float, seed: int, _config: RunConfig
+) -> LabelledTexts:
+    return choose_split(_load_data(data, changed)[0], split, _config)
 
 
 def data_fingerprint(config: RunConfig) -> str:
@@ -59,13 +100,52 @@ def _data_key(config: RunConfig) -> tuple[str, int]:
     """Return what names a config's data, and when its table last changed."""
     path = Path(config.data.path) if config.data.path is not None else None
     changed = path.stat().st_mtime_ns if path is not None and path.exists() else 0
-    return config.data.model_dump_json(include={"source", "path", "text_column", "label_column", "label_map"}), changed
+    keys = {"source", "path", "text_column", "label_column", "label_map", "corrections"}
+    return config.data.model_dump_json(include=keys), changed
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the reviews")
 def _load_data(data: str, changed: int) -> tuple[dict[str, LabelledTexts], str]:
     splits = load_columns(DataConfig.model_validate_json(data))
     return splits, fingerprint(splits)
+
+
+def load_as_it_came(config: RunConfig) -> dict[str, LabelledTexts]:
+    """Return a config's data set, train and test, with no label corrected; shared, not to be changed."""
+    data = config.data.model_copy(update={"corrections": None})
+    return _load_data(*_data_key(config.model_copy(update={"data": data})))[0]
+
+
+def load_base_rows(config: RunConfig, split: str) -> tuple[BaseSplit, NDArray[np.int64] | None]:
+    """Return the data's own split behind a config's, and the row in it of each review; not to be changed."""
+    return _load_base_rows(*_data_key(config), config.data.validation_fraction, config.split_seed, split)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _load_base_rows(
+    data: str, changed: int, fraction: float, seed: int, split: str
+) -> tuple[BaseSplit, NDArray[np.int64] | None]:
+    cut = DataConfig.model_validate_json(data).model_copy(update={"validation_fraction": fraction, "split_seed": seed})
+    return base_rows(_load_data(data, changed)[0], split, RunConfig(data=cut))
+
+
+def load_label_reviews(fingerprint: str) -> Reviews:
+    """Return a reader's verdicts on the labels of a data set; shared, not to be changed.
+
+    Raises:
+        ReviewscopeError: The file is damaged.
+    """
+    path = reviews_file(fingerprint)
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return {}
+    return _load_label_reviews(str(path), fingerprint, seen.st_mtime_ns, seen.st_size)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _load_label_reviews(path: str, fingerprint: str, changed: int, size: int) -> Reviews:
+    return read_reviews(fingerprint)
 
 
 def count_values(path: Path, label_column: str) -> dict[str, int]:
@@ -88,7 +168,7 @@ def count_labels(
     """Return how many negative and positive reviews a labelled table holds.
 
     Raises:
-        ReviewscopeError: A row cannot be trained on.
+        ReviewscopeError: A row cannot be used.
     """
     return _count_labels(str(path), path.stat().st_mtime_ns, text_column, label_column, label_map)
 
@@ -126,14 +206,19 @@ def _load_validations(run: Run, changed: int, size: int) -> History:
 
 
 def load_evaluation(job: EvaluationJob) -> Evaluation:
-    """Return an evaluation's figures."""
+    """Return an evaluation's figures, at the threshold that is set for its model."""
     path = job.path / "metrics.json"
-    return _load_evaluation(str(path), path.stat().st_mtime_ns)
+    return _load_evaluation(str(path), path.stat().st_mtime_ns, _cut_of(job))
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _load_evaluation(path: str, changed: int) -> Evaluation:
-    return Evaluation.from_document(read_json(Path(path)))
+def _load_evaluation(path: str, changed: int, cut: float) -> Evaluation:
+    return EvaluationJob(Path(path).parent).read_evaluation(cut)
+
+
+def _cut_of(job: EvaluationJob) -> float:
+    """Return where the verdicts of an evaluation's model are cut, a logit."""
+    return load_settings(job.path.parent.name).cut
 
 
 def load_accuracy(job: EvaluationJob) -> float | None:
@@ -160,8 +245,13 @@ def load_scored(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def load_verdicts(job: EvaluationJob) -> Results:
-    """Return the verdicts of an evaluation on each review; shared, not to be changed."""
-    return _load_verdicts(str(job.results_file), job.results_file.stat().st_mtime_ns)
+    """Return an evaluation's verdicts, at the threshold that is set for its model; shared, not to be changed."""
+    return _verdicts_at(str(job.results_file), job.results_file.stat().st_mtime_ns, _cut_of(job))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _verdicts_at(path: str, changed: int, cut: float) -> Results:
+    return replace(_load_verdicts(path, changed), cut=cut)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -177,11 +267,14 @@ def load_comparison(job_a: EvaluationJob, job_b: EvaluationJob) -> Comparison:
     """
     files = [job.results_file for job in (job_a, job_b)]
     changed_a, changed_b = [path.stat().st_mtime_ns if path.exists() else 0 for path in files]
-    return _load_comparison(str(job_a.path), str(job_b.path), changed_a, changed_b)
+    cuts = tuple(load_settings(path.parent.parent.name).cut for path in files)
+    return _load_comparison(str(job_a.path), str(job_b.path), changed_a, changed_b, cuts)
 
 
 @st.cache_resource(max_entries=40, show_spinner=False)
-def _load_comparison(path_a: str, path_b: str, changed_a: int, changed_b: int) -> Comparison:
+def _load_comparison(
+    path_a: str, path_b: str, changed_a: int, changed_b: int, cuts: tuple[float, ...]
+) -> Comparison:
     sha_a, sha_b = Path(path_a).parent.name, Path(path_b).parent.name
     data_fingerprint, _, split = Path(path_a).name.rpartition("-")
     found = comparing.load_comparison(sha_a, sha_b, data_fingerprint, split)
@@ -189,18 +282,96 @@ def _load_comparison(path_a: str, path_b: str, changed_a: int, changed_b: int) -
     return found
 
 
-def load_curves(job: EvaluationJob) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
+def load_curves(job: EvaluationJob, cut: float = 0.0) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
     """Return an evaluation's bins of confidence, ROC and precision-recall curves; shared, not to be changed."""
-    return _load_curves(str(job.results_file), job.results_file.stat().st_mtime_ns)
+    return _load_curves(str(job.results_file), job.results_file.stat().st_mtime_ns, cut)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _load_curves(path: str, changed: int) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
-    results = _load_verdicts(path, changed)
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _load_curves(path: str, changed: int, cut: float = 0.0) -> tuple[ConfidenceBins, Curve | None, Curve | None]:
+    results = replace(_load_verdicts(path, changed), cut=cut)
     return (
         count_by_confidence(results.confidences, results.wrong),
-        roc_curve(results.labels, results.logits),
-        precision_recall_curve(results.labels, results.logits),
+        roc_curve(results.labels, results.logits, cut),
+        precision_recall_curve(results.labels, results.logits, cut),
+    )
+
+
+class Calibrated(NamedTuple):
+    """A model's confidence beside the share right, with the 95 % interval of the calibration error."""
+
+    found: Reliability
+    low: float
+    high: float
+
+
+def load_calibrated(job: EvaluationJob, temperature: float) -> Calibrated:
+    """Return what an evaluation's confidence is worth once logits are divided by a temperature; not to be changed."""
+    return _load_calibrated(str(job.results_file), job.results_file.stat().st_mtime_ns, temperature)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _load_calibrated(path: str, changed: int, temperature: float) -> Calibrated:
+    results = _load_verdicts(path, changed)
+    found = reliability(results.labels, results.logits, temperature)
+    return Calibrated(found, *error_interval(found))
+
+
+def load_risk(job: EvaluationJob, cut: float) -> RiskCoverage:
+    """Return how many of an evaluation's surest reviews are right; shared, not to be changed."""
+    return _load_risk(str(job.results_file), job.results_file.stat().st_mtime_ns, cut)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _load_risk(path: str, changed: int, cut: float) -> RiskCoverage:
+    results = _load_verdicts(path, changed)
+    return risk_coverage(results.labels, results.logits, cut)
+
+
+def reliability_charts(
+    job: EvaluationJob, temperature: float | None, selected: int | None, tokens: Tokens
+) -> tuple[dict[str, Any], ...]:
+    """Return the Vega-Lite charts of the reliability diagram and of the counts under it."""
+    path = job.results_file
+    return _reliability_charts(str(path), path.stat().st_mtime_ns, temperature, selected, tokens)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _reliability_charts(
+    path: str, changed: int, temperature: float | None, selected: int | None, tokens: Tokens
+) -> tuple[dict[str, Any], ...]:
+    before = _load_calibrated(path, changed, 1.0).found
+    after = None if temperature is None else _load_calibrated(path, changed, temperature).found
+    charts = plot_reliability(before, after, selected, tokens), plot_bin_counts(before, selected, tokens)
+    return tuple(dict(chart.to_dict()) for chart in charts)
+
+
+def risk_chart(job: EvaluationJob, cut: float, surest: int | None, tokens: Tokens) -> dict[str, Any]:
+    """Return the Vega-Lite chart of the risk-coverage curve."""
+    return _risk_chart(str(job.results_file), job.results_file.stat().st_mtime_ns, cut, surest, tokens)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _risk_chart(path: str, changed: int, cut: float, surest: int | None, tokens: Tokens) -> dict[str, Any]:
+    return dict(plot_risk_coverage(_load_risk(path, changed, cut), surest, tokens).to_dict())
+
+
+def curve_figures(
+    job: EvaluationJob, cut: float, chosen: float | None, tokens: Tokens
+) -> tuple[go.Figure | None, go.Figure | None]:
+    """Return the figures of the ROC and precision-recall curves, as far as they exist; shared, not to be changed."""
+    return _curve_figures(str(job.results_file), job.results_file.stat().st_mtime_ns, cut, chosen, tokens)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _curve_figures(
+    path: str, changed: int, cut: float, chosen: float | None, tokens: Tokens
+) -> tuple[go.Figure | None, go.Figure | None]:
+    _, roc, precision_recall = _load_curves(path, changed, cut)
+    threshold = float(probability_of(np.array([cut]))[0])
+    return (
+        plot_roc(roc, tokens, threshold, chosen) if roc else None,
+        plot_precision_recall(precision_recall, tokens, threshold, chosen) if precision_recall else None,
     )
 
 
@@ -217,25 +388,31 @@ def _find_words(path: str, words: str, _texts: pa.Array) -> NDArray[np.bool_]:
 def matrix_chart(job: EvaluationJob, selection: Selection, tokens: Tokens) -> dict[str, Any]:
     """Return the Vega-Lite chart of an evaluation's confusion matrix; to build one with Altair takes 40 ms."""
     path = job.path / "metrics.json"
-    return _matrix_chart(str(path), path.stat().st_mtime_ns, selection.label, selection.verdict, tokens)
+    return _matrix_chart(str(path), path.stat().st_mtime_ns, _cut_of(job), selection.label, selection.verdict, tokens)
 
 
 @st.cache_data(max_entries=40, show_spinner=False)
-def _matrix_chart(path: str, changed: int, label: int | None, verdict: int | None, tokens: Tokens) -> dict[str, Any]:
-    chart = plot_matrix(_load_evaluation(path, changed).confusion, Selection(label, verdict), tokens)
+def _matrix_chart(
+    path: str, changed: int, cut: float, label: int | None, verdict: int | None, tokens: Tokens
+) -> dict[str, Any]:
+    chart = plot_matrix(_load_evaluation(path, changed, cut).confusion, Selection(label, verdict), tokens)
     return dict(chart.to_dict())
 
 
 def confidence_charts(job: EvaluationJob, selected: int | None, tokens: Tokens) -> tuple[dict[str, Any], ...]:
     """Return the Vega-Lite charts of counts and of shares wrong by confidence."""
-    path = job.results_file
-    return _confidence_charts(str(path), path.stat().st_mtime_ns, selected, tokens)
+    path, chosen = job.results_file, load_settings(job.path.parent.name)
+    shades = tuple(chosen.unsure_confidences)
+    return _confidence_charts(str(path), path.stat().st_mtime_ns, chosen.cut, shades, selected, tokens)
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _confidence_charts(path: str, changed: int, selected: int | None, tokens: Tokens) -> tuple[dict[str, Any], ...]:
-    bins = _load_curves(path, changed)[0]
-    return tuple(dict(plot(bins, selected, tokens).to_dict()) for plot in (plot_counts, plot_shares_wrong))
+def _confidence_charts(
+    path: str, changed: int, cut: float, shades: tuple[Interval, ...], selected: int | None, tokens: Tokens
+) -> tuple[dict[str, Any], ...]:
+    bins = _load_curves(path, changed, cut)[0]
+    charts = plot_counts(bins, selected, tokens), plot_shares_wrong(bins, selected, tokens, shades)
+    return tuple(dict(chart.to_dict()) for chart in charts)
 
 
 def load_finding(job: AnalysisJob) -> dict[str, Any]:
@@ -256,6 +433,177 @@ def load_finding_table(job: AnalysisJob) -> pa.Table:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _load_finding_table(path: str, changed: int) -> pa.Table:
     return AnalysisJob(Path(path)).read_table()
+
+
+def map_figure(job: AnalysisJob, results_file: Path, cut: float, area: Corners, tokens: Tokens) -> go.Figure:
+    """Return the Plotly figure of the map of an evaluation's reviews; shared, not to be changed."""
+    changed = job.document_file.stat().st_mtime_ns, results_file.stat().st_mtime_ns
+    return _map_figure(str(job.path), str(results_file), changed, cut, area, tokens)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _map_figure(
+    path: str, results: str, changed: tuple[int, int], cut: float, area: Corners, tokens: Tokens
+) -> go.Figure:
+    table = _load_finding_table(path, changed[0])
+    return plot_map(
+        table["x"].to_numpy(), table["y"].to_numpy(), _verdicts_at(results, changed[1], cut), area, tokens
+    )
+
+
+def reviews_in_area(job: AnalysisJob, area: Corners) -> NDArray[np.bool_]:
+    """Tell which reviews of a map lie inside an area drawn on it, bool (N); shared, not to be changed."""
+    return _reviews_in_area(str(job.path), job.document_file.stat().st_mtime_ns, area)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _reviews_in_area(path: str, changed: int, area: Corners) -> NDArray[np.bool_]:
+    table = _load_finding_table(path, changed)
+    return are_inside(table["x"].to_numpy(), table["y"].to_numpy(), area)
+
+
+def load_error_themes(job: AnalysisJob) -> ErrorThemes:
+    """Return what a look for themes found; shared, not to be changed."""
+    return _load_error_themes(str(job.path), job.document_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _load_error_themes(path: str, changed: int) -> ErrorThemes:
+    return ErrorThemes.from_document(AnalysisJob(Path(path)).read_document())
+
+
+def lifts_chart(job: AnalysisJob, most: int | None, selected: str, tokens: Tokens) -> dict[str, Any]:
+    """Return the Vega-Lite chart of the themes of the highest lift: ``most`` of them, or all."""
+    return _lifts_chart(str(job.path), job.document_file.stat().st_mtime_ns, most, selected, tokens)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _lifts_chart(path: str, changed: int, most: int | None, selected: str, tokens: Tokens) -> dict[str, Any]:
+    themes = _load_error_themes(path, changed).themes
+    return dict(plot_lifts(themes[:most], selected, tokens, LIFT_HEIGHT if most else None).to_dict())
+
+
+def distinctive_chart(job: AnalysisJob, selected: str, tokens: Tokens) -> dict[str, Any]:
+    """Return the Vega-Lite chart of the words that tell misread reviews from the others."""
+    return _distinctive_chart(str(job.path), job.document_file.stat().st_mtime_ns, selected, tokens)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _distinctive_chart(path: str, changed: int, selected: str, tokens: Tokens) -> dict[str, Any]:
+    return dict(plot_distinctive(_load_error_themes(path, changed).distinctive, selected, tokens).to_dict())
+
+
+def find_theme(job: AnalysisJob, predictor: Predictor, rows: LabelledTexts, theme: str) -> NDArray[np.bool_]:
+    """Tell which reviews have a theme, bool (N): as the look for themes found it, or, before it is taken, here."""
+    return _find_theme(str(job.path), _finding_time(job), theme, predictor, rows)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _find_theme(
+    path: str, changed: int, theme: str, _predictor: Predictor, _rows: LabelledTexts
+) -> NDArray[np.bool_]:
+    if changed:
+        return theme_of_table(_load_finding_table(path, changed), theme)
+    return reviews_with_theme(_predictor, _rows, theme)
+
+
+def find_token(job: AnalysisJob, predictor: Predictor, rows: LabelledTexts, token: str) -> NDArray[np.bool_]:
+    """Tell which reviews hold a word, or words in a row, as the model's cleaning cuts them, bool (N).
+
+    What the look for themes lists is known from its table; other words are looked for in the texts.
+    """
+    return _find_token(str(job.path), _finding_time(job), token, predictor, rows)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _find_token(
+    path: str, changed: int, token: str, _predictor: Predictor, _rows: LabelledTexts
+) -> NDArray[np.bool_]:
+    listed = _load_error_themes(path, changed).listed if changed else []
+    if token in listed:
+        return texts_with_listed(_load_finding_table(path, changed), listed.index(token))
+    return texts_holding(_rows.texts, token, _predictor.architecture.preprocessing)
+
+
+def _finding_time(job: AnalysisJob) -> int:
+    """Return when a look's result was written; 0 before it is taken."""
+    return job.document_file.stat().st_mtime_ns if job.is_done else 0
+
+
+def changes_chart(job: AnalysisJob, chosen: str, tokens: Tokens) -> dict[str, Any]:
+    """Return the Vega-Lite chart of how often changes of the texts turned a verdict."""
+    return _changes_chart(str(job.path), job.document_file.stat().st_mtime_ns, chosen, tokens)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _changes_chart(path: str, changed: int, chosen: str, tokens: Tokens) -> dict[str, Any]:
+    return dict(plot_changes(_load_finding(path, changed)["changes"], chosen, tokens).to_dict())
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def agreement_chart(counts: dict[Pair, int], names: tuple[str, str], selected: str, tokens: Tokens) -> dict[str, Any]:
+    """Return the Vega-Lite chart of how often two models are right and wrong on the same reviews."""
+    return dict(plot_agreement(counts, names, selected, tokens).to_dict())
+
+
+def load_stars(config: RunConfig, split: str) -> NDArray[np.int8] | None:
+    """Return the stars of each review of a split, or None where the data has none; shared, not to be changed.
+
+    Raises:
+        ReviewscopeError: They cannot be read, or are not those of the reviews.
+    """
+    cut = (config.data.validation_fraction, config.split_seed)
+    return _load_stars(*_data_key(config), cut, split, config)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the stars")
+def _load_stars(
+    data: str, changed: int, cut: tuple[float, int], split: str, _config: RunConfig
+) -> NDArray[np.int8] | None:
+    return load_ratings(_config, split)
+
+
+def load_intensity(job: EvaluationJob, temperature: float, config: RunConfig, split: str) -> Intensity | None:
+    """Return how an evaluation's scores go with the stars, or None where the data has none; not to be changed.
+
+    Raises:
+        ReviewscopeError: The stars cannot be read, or are not those of the reviews.
+    """
+    return _load_intensity(_intensity_key(job, temperature, config, split), config)
+
+
+def intensity_chart(
+    job: EvaluationJob, temperature: float, config: RunConfig, split: str, selected: int | None, tokens: Tokens
+) -> dict[str, Any]:
+    """Return the Vega-Lite chart of an evaluation's scores by stars."""
+    return _intensity_chart(_intensity_key(job, temperature, config, split), selected, tokens, config)
+
+
+IntensityKey = tuple[str, int, float, float, int, str]
+
+
+def _intensity_key(job: EvaluationJob, temperature: float, config: RunConfig, split: str) -> IntensityKey:
+    path, data = job.results_file, config.data
+    return str(path), path.stat().st_mtime_ns, temperature, data.validation_fraction, config.split_seed, split
+
+
+@st.cache_resource(max_entries=10, show_spinner=False)
+def _load_intensity(key: IntensityKey, _config: RunConfig) -> Intensity | None:
+    path, changed, temperature, _, _, split = key
+    stars, results = load_stars(_config, split), _load_verdicts(path, changed)
+    if stars is None:
+        return None
+    if len(stars) != len(results):
+        raise ReviewscopeError(
+            f"There are {len(stars):,} ratings for {len(results):,} scored reviews. Score the split again."
+        )
+    return judge_intensity(results.labels, results.logits, temperature, stars)
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _intensity_chart(key: IntensityKey, selected: int | None, tokens: Tokens, _config: RunConfig) -> dict[str, Any]:
+    found = _load_intensity(key, _config)
+    return dict(plot_intensity(found.by_stars if found else (), selected, tokens).to_dict())
 
 
 def profile_charts(job: ProfileJob, tokens: Tokens) -> tuple[dict[str, Any], ...]:

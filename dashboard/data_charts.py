@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.charts.dress import dress
 from core.charts.tokens import Tokens
+from core.charts.words import EDGE_LABELS, WORD_HEIGHT, Group, plot_leaning, word_axis
 from core.config import LABELS
 from core.data.labelled import LabelledTexts
 from core.evaluation.profile import BINS, SPLITS, DataProfile, TextView, length_bins
@@ -17,12 +18,8 @@ from core.evaluation.words import WordLean
 from core.wording import percent
 
 LENGTHS_HEIGHT = 250
-WORD_HEIGHT = 22
-EDGE_LABELS = 18
 MOST_CUT_WORDS = 60
 EXAMPLE_CHARACTERS = 300
-# A word that is 2, 4, 8 ... times as frequent in one label as in the other.
-TIMES = (2, 4, 8, 16, 32, 64)
 
 
 def plot_lengths(profile: DataProfile, max_length: int | None, tokens: Tokens) -> Any:
@@ -92,53 +89,7 @@ def one_sided_height(words: Sequence[WordLean]) -> int:
 
 def plot_one_sided(words: Sequence[WordLean], tokens: Tokens) -> Any:
     """Return a dot and a 95 % interval a word, those that lean furthest to negative first; both ends are labelled."""
-    frame = one_sided_frame(words)
-    reach = max(float(frame[["low", "high"]].abs().max().max()) * 1.06, float(np.log(2.2)))
-    ticks = [0.0, *(sign * float(np.log(times)) for times in TIMES for sign in (-1, 1) if np.log(times) <= reach)]
-    scale = alt.Scale(domain=[-reach, reach], nice=False, zero=False)
-    axis = alt.Axis(
-        title="times as frequent", values=ticks, grid=True, domain=False,
-        labelExpr="datum.value == 0 ? 'alike' : '×' + format(exp(abs(datum.value)), '.0f')",
-    )  # fmt: skip
-    x = alt.X("log_odds:Q", scale=scale, axis=axis)
-    y = alt.Y("word:N", sort=None, title=None, axis=word_axis(tokens))
-    colour = alt.Color("label:N", scale=alt.Scale(domain=list(LABELS), range=[tokens.negative, tokens.positive]))
-    tooltip = [
-        alt.Tooltip("word:N"), alt.Tooltip("said:N", title="frequency"),
-        alt.Tooltip("in_a:Q", title="in negative", format=","), alt.Tooltip("in_b:Q", title="in positive", format=","),
-    ]  # fmt: skip
-    base = alt.Chart(frame).encode(y=y, color=colour, tooltip=tooltip)
-    zero = alt.Chart(pd.DataFrame({"log_odds": [0.0]})).mark_rule(color=tokens.text, strokeWidth=1.2).encode(x=x)
-    interval = base.mark_rule(strokeWidth=6, opacity=0.3).encode(x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q")
-    dots = base.mark_circle(size=60, opacity=1).encode(x=x)
-    ends = pd.DataFrame({"log_odds": [-reach, reach], "end": ["← more in negative", "more in positive →"]})
-    left, right = (alt.Chart(ends[place : place + 1]).encode(x=x, y=alt.value(0), text="end:N") for place in (0, 1))
-    end: dict[str, Any] = {"baseline": "bottom", "dy": -4, "fontSize": 12, "color": tokens.text}
-    texts = left.mark_text(align="left", **end), right.mark_text(align="right", **end)
-    chart = dress(alt.layer(zero, interval, dots, *texts), tokens, WORD_HEIGHT * len(frame))
-    return chart.properties(padding={"left": 0, "right": 8, "top": EDGE_LABELS, "bottom": 2})
-
-
-def one_sided_frame(words: Sequence[WordLean]) -> pd.DataFrame:
-    """Return the words from the most negative to the most positive, with the words of their tooltips."""
-    ranked = sorted(words, key=lambda each: each.log_odds)
-    return pd.DataFrame(
-        {
-            "word": [each.word for each in ranked],
-            "log_odds": [each.log_odds for each in ranked],
-            "low": [each.low for each in ranked],
-            "high": [each.high for each in ranked],
-            "in_a": [each.in_a for each in ranked],
-            "in_b": [each.in_b for each in ranked],
-            "label": [LABELS[int(each.log_odds > 0)] for each in ranked],
-            "said": [_odds_words(each) for each in ranked],
-        }
-    )
-
-
-def _odds_words(word: WordLean) -> str:
-    times, *ends = np.exp(np.abs([word.log_odds, *sorted((word.low, word.high), key=abs)]))
-    return f"×{times:.1f} ({ends[0]:.1f} to {ends[1]:.1f}) in {LABELS[int(word.log_odds > 0)]}"
+    return plot_leaning(words, Group(LABELS[0], tokens.negative), Group(LABELS[1], tokens.positive), tokens)
 
 
 def plot_frequent(frequent: Sequence[tuple[str, int]], n: int, tokens: Tokens) -> Any:
@@ -162,11 +113,6 @@ def plot_frequent(frequent: Sequence[tuple[str, int]], n: int, tokens: Tokens) -
         x=alt.X("share:Q", scale=x, axis=None), text="said:N"
     )
     return dress(alt.layer(bars, shares), tokens, WORD_HEIGHT * len(frame))
-
-
-def word_axis(tokens: Tokens) -> alt.Axis:
-    """Return an axis of words, which are strangers' and may be of any length."""
-    return alt.Axis(title=None, labelColor=tokens.text, labelFontSize=13, labelLimit=150, domain=False, grid=False)
 
 
 def batch_html(views: Sequence[TextView], tokens: Tokens) -> str:

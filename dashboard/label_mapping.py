@@ -29,10 +29,9 @@ def draw_label_mapping(counts: Mapping[str, int], key: str) -> dict[str, Meaning
     Returns:
         The label map as far as it is chosen; a value may be missing. None where no map is needed.
     """
-    if is_plain(counts):
+    chosen = read_label_map(counts)
+    if chosen is None:
         return None
-    proposed = propose_label_map(counts)
-    chosen = read_letters(state.from_url("labels"), counts, proposed)
     how = "Proposed by the usual reading of star ratings." if map_stars(counts) else "Say how each value is read."
     draw_chart_title("How the labels are read", f"{how} Rows left out are in no split.")
     with st.container(key=f"{key}-map", height=HEIGHT if len(counts) > MOST_HIGH else "content", gap="xsmall"):
@@ -44,6 +43,13 @@ def draw_label_mapping(counts: Mapping[str, int], key: str) -> dict[str, Meaning
     for sentence in sentences(counts, label_map):
         draw_caption(sentence)
     return label_map
+
+
+def read_label_map(counts: Mapping[str, int]) -> dict[str, Meaning] | None:
+    """Return the label map that the URL holds, else the one proposed; None where no map is needed."""
+    if is_plain(counts):
+        return None
+    return dict(read_letters(state.from_url("labels"), counts, propose_label_map(counts)))
 
 
 def _draw_value(
@@ -96,7 +102,7 @@ def sentences(counts: Mapping[str, int], label_map: Mapping[str, Meaning]) -> li
     if unread:
         rows = sum(counts[value] for value in unread)
         said.append(
-            f"{rows:,} rows cannot be trained on before you choose how {_list(unread)} "
+            f"{rows:,} {'row' if rows == 1 else 'rows'} cannot be used before you choose how {_list(unread)} "
             f"{'is' if len(unread) == 1 else 'are'} read."
         )
     return said

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.charts.tokens import Tokens
 from core.errors import ReviewscopeError
+from core.model_settings import Cutoffs, ModelSettings, load_settings, probability_text, settings_fault
 from core.prediction.explanation import Reading, read_text
 from core.prediction.predictor import Predictor
 from core.wording import percent
@@ -35,7 +36,8 @@ EXAMPLES = {
     ),
 }
 # From this confidence on, the words after "Positive" or "Negative".
-DEGREES = ((0.9, ", clearly"), (0.75, ""), (0.6, ", but not by much"))
+DEGREES = ((0.9, ", clearly"), (0.75, ""))
+LEAST_DEGREE = ", but not by much"
 
 
 def draw_one_review(reference: str) -> None:
@@ -69,9 +71,13 @@ def draw_verdict(reference: str, text: str) -> None:
         said = str(error) if isinstance(error, ReviewscopeError) else "The text has a character that is none."
         with failed_box("review", said, "Nothing was scored."):
             return
-    confidence = float(predictions.confidences[0])
-    draw_section(verdict_sentence(predictions.sentiments[0], confidence), f"{percent(confidence, 0)} confident")
-    draw_probability_bars(float(predictions.probabilities[0]))
+    cutoffs, probability = load_settings(predictor.sha256), float(predictions.probabilities[0])
+    draw_section(*verdict_words(probability, cutoffs))
+    draw_probability_bars(probability)
+    if not cutoffs.is_usual:
+        draw_caption(threshold_note(probability, cutoffs))
+    if fault := settings_fault(predictor.sha256):
+        draw_caption(fault)
     draw_reading(predictor, text)
 
 
@@ -89,12 +95,35 @@ def draw_reading(predictor: Predictor, text: str) -> None:
         )
 
 
-def verdict_sentence(sentiment: str, confidence: float) -> str:
-    """Return the verdict in words, by confidence."""
-    for least, words in DEGREES:
-        if confidence >= least:
-            return sentiment + words
-    return f"Too close to call, leaning {sentiment.lower()}"
+def draw_tried(probability: float, cutoffs: ModelSettings) -> None:
+    """Draw bars and verdict in one line, for a box to try a model in."""
+    draw_probability_bars(probability)
+    sentiment, confidence = read_probability(probability, cutoffs)
+    not_sure = ", which counts as not sure" if cutoffs.side(probability) == "not sure" else ""
+    note = "" if cutoffs.is_usual else f" {threshold_note(probability, cutoffs)}"
+    draw_caption(f"{sentiment}, {percent(confidence, 0)} confident{not_sure}.{note}")
+
+
+def verdict_words(probability: float, cutoffs: Cutoffs) -> tuple[str, str]:
+    """Return the verdict in words, and how sure it is; a probability inside the band is not sure."""
+    sentiment, confidence = read_probability(probability, cutoffs)
+    how_sure = f"{percent(confidence, 0)} confident"
+    if cutoffs.side(probability) == "not sure":
+        band = f"{probability_text(cutoffs.unsure_low)} to {probability_text(cutoffs.unsure_high)}"
+        return f"Too close to call, leaning {sentiment.lower()}", f"{how_sure}; from {band} it counts as not sure"
+    return sentiment + next((words for least, words in DEGREES if confidence >= least), LEAST_DEGREE), how_sure
+
+
+def threshold_note(probability: float, cutoffs: ModelSettings) -> str:
+    """Say which setting the verdict follows, and where the usual one would say something else."""
+    here, usual = (read_probability(probability, each)[0] for each in (cutoffs, Cutoffs()))
+    other = f" At 0.50 it would be {usual.lower()}." if here != usual else ""
+    return f"Threshold {cutoffs.describe().removeprefix('threshold ')}, set for this model.{other}"
+
+
+def read_probability(probability: float, cutoffs: Cutoffs) -> tuple[str, float]:
+    """Return the sentiment that a probability of positive is read as, and the probability of that."""
+    return ("Positive", probability) if probability > cutoffs.threshold else ("Negative", 1 - probability)
 
 
 def reading_sentence(text: str, reading: Reading) -> str:

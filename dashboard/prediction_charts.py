@@ -43,7 +43,10 @@ def share_bar_html(counts: Counts, tokens: Tokens) -> str:
 def plot_score_histogram(frame: pd.DataFrame, tokens: Tokens) -> Any:
     """Return the chart of ``score_histogram``: bars coloured by side."""
     colours = side_colours(tokens)
-    shown = frame.assign(range=[f"{100 * low:g} to {100 * high:g} %" for low, high in frame[["low", "high"]].values])
+    shown = frame.assign(
+        range=[f"{100 * low:g} to {100 * high:g} %" for low, high in frame[["low", "high"]].values],
+        above=frame["below"] + frame["count"],
+    )
     chart = (
         alt.Chart(shown)
         .mark_bar(binSpacing=1)
@@ -51,7 +54,8 @@ def plot_score_histogram(frame: pd.DataFrame, tokens: Tokens) -> Any:
             x=alt.X("low:Q", bin="binned", axis=share_axis("probability of positive", tickCount=6),
                     scale=alt.Scale(domain=[0, 1], nice=False)),
             x2="high:Q",
-            y=alt.Y("count:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)),
+            y=alt.Y("below:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)),
+            y2="above:Q",
             color=alt.Color("side:N", scale=alt.Scale(domain=list(colours), range=list(colours.values()))),
             tooltip=[
                 alt.Tooltip("range:N", title="probability of positive"),

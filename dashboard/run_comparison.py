@@ -214,7 +214,7 @@ def draw_same_reviews(a: RunFacts, b: RunFacts, name_a: str, name_b: str) -> Non
         with failed_box("runs-comparison", str(error), "Both runs are as they were."):
             st.button("Try again", key="runs_compare_again")
         return
-    draw_comparison(comparison, a, name_a, name_b)
+    draw_comparison(comparison, (a, b), name_a, name_b)
 
 
 def _evaluation(facts: RunFacts, data_fingerprint: str) -> EvaluationJob:
@@ -222,7 +222,7 @@ def _evaluation(facts: RunFacts, data_fingerprint: str) -> EvaluationJob:
     return EvaluationJob(evaluation_folder(facts.result.model_sha256, data_fingerprint, "test"))
 
 
-def draw_comparison(comparison: Comparison, a: RunFacts, name_a: str, name_b: str) -> None:
+def draw_comparison(comparison: Comparison, of: tuple[RunFacts, RunFacts], name_a: str, name_b: str) -> None:
     """Draw the differences with their intervals, and say what they mean."""
     finding, sentence = describe_comparison(comparison, name_a, name_b)
     draw_chart_title(finding, f"Same {comparison.n:,} test reviews; paired. Right of zero: {name_a} is better.")
@@ -231,7 +231,9 @@ def draw_comparison(comparison: Comparison, a: RunFacts, name_a: str, name_b: st
         st.vega_lite_chart(chart, theme=None, key="runs_differences", alt=finding)
     draw_facts(sentence)
     if st.button("Read the differences", type="primary", key="runs_read"):
-        st.switch_page("../pages/evaluation.py", query_params={"model": a.run.run_id})
+        a, b = (facts.run.run_id for facts in of)
+        link = {"model": a, "evaluation_section": "two_runs", "evaluation_against": b}
+        st.switch_page("../pages/evaluation.py", query_params=link)
 
 
 def draw_scoring(missing: Sequence[tuple[RunFacts, EvaluationJob]], of: RunFacts, names: Sequence[str]) -> None:

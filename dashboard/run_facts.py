@@ -269,7 +269,8 @@ def single_facts(member: RunFacts) -> GroupFacts:
 
 def data_name(config: RunConfig) -> str:
     """Return what the data is called; of a table, its file's name, which is a stranger's text."""
-    return {"imdb": "IMDB", "demo": "Demo corpus"}.get(config.data.source) or _table_name(config.data.path or "")
+    name = {"imdb": "IMDB", "demo": "Demo corpus"}.get(config.data.source) or _table_name(config.data.path or "")
+    return f"{name}, labels corrected" if config.data.corrections else name
 
 
 @lru_cache(maxsize=500)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from core.charts.dress import PLOTLY_CONFIG
 from core.charts.tokens import Tokens
 from core.data.tables import Row, read_rows, sniff_table
+from core.model_settings import Cutoffs, load_settings, probability_text
 from core.prediction.summary import (
     DATE_FORMATS,
     MOST_DISTINCT,
-    NOT_SURE,
     UNITS,
     Order,
     default_column,
@@ -28,7 +28,7 @@ from core.prediction.summary import (
     share_by_group,
     share_over_time,
 )
-from core.prediction.uploads import KEPT_DAYS, BulkJob, BulkResult, read_scored_rows
+from core.prediction.uploads import KEPT_DAYS, BulkJob, BulkRequest, BulkResult, read_scored_rows
 from core.wording import interval_text, percent
 from dashboard import state
 from dashboard.cache import load_scored
@@ -61,7 +61,9 @@ def draw_result(job: BulkJob, score_again: Callable[[], None]) -> None:
     result, columns, tokens = job.result, job.table_format.columns, current_tokens()
     if result is None:
         return
+    request = job.request
     draw_ledger(job, result, score_again)
+    draw_other_setting(request, score_again)
     if not result.predicted:
         with empty_box("scores", "No row could be scored.", "Every row was rejected; the reasons are below."):
             pass
@@ -70,10 +72,10 @@ def draw_result(job: BulkJob, score_again: Callable[[], None]) -> None:
     probabilities = load_scored(job.columns_file, ("_probability",))["_probability"].to_numpy()
     left, right = st.columns([1.7, 1], gap="large")
     with left:
-        draw_shares(result, tokens)
+        draw_shares(result, request.cutoffs, tokens)
     with right:
         draw_chart_title("Scores", f"All {result.predicted:,} scored rows, by probability of positive.")
-        chart = plot_score_histogram(score_histogram(probabilities), tokens)
+        chart = plot_score_histogram(score_histogram(probabilities, request.cutoffs), tokens)
         st.altair_chart(chart, theme=None, key="scores", alt="How many rows have which probability of positive")
     by = draw_groups_and_time(job, result, columns, probabilities, tokens)
     draw_reviews(job, columns, probabilities, by)
@@ -121,7 +123,19 @@ def draw_ledger(job: BulkJob, result: BulkResult, score_again: Callable[[], None
     st.html(f'<div class="rs"><p>{result.rows:,} rows in = <b style="font-weight:600">{out}</b></p></div>')
 
 
-def draw_shares(result: BulkResult, tokens: Tokens) -> None:
+def draw_other_setting(request: BulkRequest, score_again: Callable[[], None]) -> None:
+    """Say when the model's threshold or band is another one by now, and offer to score with it."""
+    now = load_settings(request.model_sha256).cutoffs
+    if now == request.cutoffs:
+        return
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row.container(width="content"):
+        draw_facts(f"Scored with {request.cutoffs.describe()}. For this model it is {now.describe()} now.")
+    if row.button("Score with that", key="again-with-setting"):
+        score_again()
+
+
+def draw_shares(result: BulkResult, cutoffs: Cutoffs, tokens: Tokens) -> None:
     """Draw the headline and the share bar."""
     counts = result.counts
     low, high = counts.interval or (0.0, 1.0)
@@ -131,10 +145,14 @@ def draw_shares(result: BulkResult, tokens: Tokens) -> None:
         "the model's own errors are not in it.",
     )
     st.html(share_bar_html(counts, tokens))
-    draw_caption(
-        f"From {NOT_SURE[0]:.2f} to {NOT_SURE[1]:.2f} a score is too close to call and counts on neither side: "
-        f"{percent(counts.not_sure / counts.scored)}. The column “sentiment” in the download divides at 0.50."
+    lowest, highest = probability_text(cutoffs.unsure_low), probability_text(cutoffs.unsure_high)
+    band = (
+        "No score is called not sure."
+        if lowest == highest
+        else f"From {lowest} to {highest} a score is too close to call and counts on neither side: "
+        f"{percent(counts.not_sure / counts.scored)}."
     )
+    draw_caption(f"{band} The column “sentiment” in the download divides at {probability_text(cutoffs.threshold)}.")
 
 
 def draw_groups_and_time(
@@ -175,7 +193,7 @@ def draw_groups(
     with row:
         by = choose_column("By", choosable, start, columns, f"by-{job.job_id}")
     values = load_scored(job.columns_file, (f"c{by}",))[f"c{by}"]
-    frame = share_by_group(values, probabilities)
+    frame = share_by_group(values, probabilities, job.request.cutoffs)
     alone = frame[frame["pooled"] == 0]
     least = least_rows(result.predicted)
     with slot:
@@ -213,7 +231,7 @@ def draw_time(
     date_format = result.columns[place].date_format or ""
     days = parse_days(load_scored(job.columns_file, (f"c{place}",))[f"c{place}"], date_format)
     chosen = next((unit for unit in UNITS if unit == asked), None)
-    unit, frame = share_over_time(days, probabilities, chosen)
+    unit, frame = share_over_time(days, probabilities, chosen, job.request.cutoffs)
     with slot:
         undated = int((days.isna().to_numpy() & ~np.isnan(probabilities)).sum())
         without = f" {undated:,} rows without a date are left out." if undated else ""
@@ -251,7 +269,7 @@ def draw_reviews(job: BulkJob, columns: tuple[str, ...], probabilities: NDArray[
             "Order", list(ORDERS), key="prediction_order", default="negative", required=True,
             format_func=lambda name: ORDERS[name], label_visibility="collapsed",
         )  # fmt: skip
-    places = order_rows(probabilities, order, MOST_LISTED)
+    places = order_rows(probabilities, order, MOST_LISTED, job.request.cutoffs)
     pages = -(-len(places) // PAGE_ROWS)
     page = state.recall(f"prediction_page_{job.path.parent.name}_{job.job_id}_{order}", 1) or 1
     shown = places[PAGE_ROWS * (min(page, pages) - 1) :][:PAGE_ROWS]

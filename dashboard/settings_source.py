@@ -119,15 +119,16 @@ def read_rate(asked: str | None, config: RunConfig) -> float | None:
 
 
 def data_parameters(config: RunConfig) -> dict[str, str | None]:
-    """Return what the URL needs to name a config's data: of a table the upload, both columns and the labels."""
+    """Return what the URL needs to name a config's data: of a table the upload, columns and labels; corrections."""
     data = config.data
+    corrections = {"corrections": data.corrections} if data.corrections else {}
     if data.source != "table" or data.path is None:
-        return {"data": data.source}
+        return {"data": data.source, **corrections}
     folder = Path(data.path).parent
     upload = find_upload(folder.name) if folder.parent == settings.home() / "uploads" else None
     if upload is None:
-        return {"data": "table"}
-    found: dict[str, str | None] = {"data": "table", "table": upload.upload_id}
+        return {"data": "table", **corrections}
+    found: dict[str, str | None] = {"data": "table", "table": upload.upload_id, **corrections}
     try:
         columns = list(upload.sniff().columns)
         for name, column in (("text", data.text_column), ("label", data.label_column)):

@@ -15,6 +15,7 @@ from core.data.tables import Row, TableFormat, guess_text_column, read_rows
 from core.errors import ReviewscopeError, TableError
 from core.job_folder import JobProgress
 from core.jobs import enqueue, list_waiting, stop
+from core.model_settings import load_settings
 from core.prediction.uploads import (
     KEPT_DAYS,
     LARGEST_UPLOAD,
@@ -187,7 +188,12 @@ def draw_column_step(upload: Upload, reference: str) -> None:
         )  # fmt: skip
     chosen = unique[0] if place is None else place
     rows_shown = draw_preview(upload, table_format, chosen)
-    draw_section("3 · Score", "It goes on without this page; what it makes is kept beside the file.")
+    try:
+        used = load_settings(load_predictor(reference).sha256)
+        note = "" if used.is_usual else f" Set for this model: {used.describe()}."
+    except ReviewscopeError:
+        note = ""  # the model itself cannot be read, which starting says
+    draw_section("3 · Score", f"It goes on without this page; what it makes is kept beside the file.{note}")
     if st.button("Score this table", type="primary", key="score", disabled=not rows_shown):
         start_job(upload, reference, columns[chosen], table_format)
 
@@ -271,12 +277,14 @@ def column_labels(columns: tuple[str, ...]) -> dict[str, Any]:
 def start_job(upload: Upload, reference: str, column: str, table_format: TableFormat) -> None:
     """Queue the scoring, or find the same one that was made before, and show it."""
     try:
+        sha256 = load_predictor(reference).sha256
         request = BulkRequest(
             model=reference,
-            model_sha256=load_predictor(reference).sha256,
+            model_sha256=sha256,
             text_column=column,
             encoding=table_format.encoding,
             delimiter=table_format.delimiter,
+            cutoffs=load_settings(sha256).cutoffs,
         )
         job = create_bulk_job(upload, request)
         if not (job.is_active or job.result):

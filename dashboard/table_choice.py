@@ -3,23 +3,44 @@
 All of it lies in the URL, so that the data page and the training page speak of the same data.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 
 import streamlit as st
 
 from core import settings
 from core.config import Meaning, RunConfig, with_data
+from core.data.corrections import find_corrections
 from core.data.labelled import LEAST_OF_A_LABEL
 from core.data.labels import write_label_map
 from core.errors import ReviewscopeError
 from core.prediction.uploads import Upload, find_upload, save_upload
 from dashboard import cache, state
 from dashboard.components import draw_caption, draw_facts, failed_box
-from dashboard.label_mapping import draw_label_mapping
+from dashboard.label_mapping import draw_label_mapping, read_label_map
 from dashboard.run_snapshot import DATA_NAMES
 
 TABLE_PARAMETERS = ("table", "text", "label", "labels")
+CORRECTIONS = "corrections"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a labelled table is wanted for, in the words that its choice needs.
+
+    Attributes:
+        rows: What becomes of its rows.
+        kept: What did not happen when something is wrong with it.
+        needs_both: Whether there must be enough reviews of each label.
+    """
+
+    rows: str
+    kept: str
+    needs_both: bool
+
+
+TRAINING = Purpose("A fifth of it is kept aside for test.", "Nothing was trained.", True)
+SCORING = Purpose("All of its rows are scored.", "Nothing was scored.", False)
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,7 @@ class ChosenData:
         text_column: Of a table, the column of texts.
         label_column: Of a table, the column of labels.
         label_map: Of a table, what its labels mean.
+        corrections: The id of a change list of labels, if any.
         problem: Why nothing can be trained on it; empty when something can.
     """
 
@@ -38,11 +60,14 @@ class ChosenData:
     text_column: str | None = None
     label_column: str | None = None
     label_map: dict[str, Meaning] | None = None
+    corrections: str | None = None
     problem: str = ""
 
     def apply(self, config: RunConfig) -> RunConfig:
         """Return a config that reads this data."""
-        return with_data(config, self.data, self.text_column, self.label_column, self.label_map)
+        return with_data(
+            config, self.data, self.text_column, self.label_column, self.label_map, corrections=self.corrections
+        )
 
     @property
     def options(self) -> list[str]:
@@ -51,6 +76,7 @@ class ChosenData:
         words += [f"--text-column {quote(self.text_column)}"] if self.text_column else []
         words += [f"--label-column {quote(self.label_column)}"] if self.label_column else []
         words += [f"--labels {quote(write_label_map(self.label_map))}"] if self.label_map is not None else []
+        words += [f"--set data.corrections={self.corrections}"] if self.corrections else []
         return words
 
 
@@ -64,23 +90,73 @@ def source_from_url() -> str:
 
 def url_of(source: str) -> dict[str, str]:
     """Return what the URL of another page needs to speak of the same data."""
-    asked = {name: state.from_url(name) for name in TABLE_PARAMETERS} if source == "table" else {}
+    names = (*TABLE_PARAMETERS, CORRECTIONS) if source == "table" else (CORRECTIONS,)
+    asked = {name: state.from_url(name) for name in names}
     return {"data": source, **{name: value for name, value in asked.items() if value is not None}}
 
 
-def draw_table_choice() -> ChosenData | None:
+def table_from_url() -> ChosenData | None:
+    """Return the table that the URL names; None until columns and labels are chosen and every row can be read."""
+    upload = find_upload(state.from_url("table") or "")
+    if upload is None:
+        return None
+    try:
+        columns = upload.sniff().columns
+        text, label = column_from_url("text", len(columns), 0), column_from_url("label", len(columns), 1)
+        if text == label or len(columns) == 1:
+            return None
+        counts = cache.count_values(upload.table, columns[label])
+        label_map = read_label_map(counts)
+        if label_map is not None and set(label_map) != set(counts):
+            return None
+        negative, positive = cache.count_labels(upload.table, columns[text], columns[label], label_map)
+    except ReviewscopeError:  # where the table is chosen, it is said
+        return None
+    return ChosenData(str(upload.table), columns[text], columns[label], label_map) if negative + positive else None
+
+
+def choose_source(key: str) -> None:
+    """Turn to the data set that a widget names; corrections belong to the one before."""
+    state.to_url(data=state.recall(key), corrections=None)
+
+
+def draw_corrections(data: ChosenData) -> ChosenData:
+    """Draw that labels of the training set are corrected when the URL says so; return the data with the corrections."""
+    asked = state.from_url(CORRECTIONS)
+    if not asked:
+        return data
+    try:
+        count = len(find_corrections(asked).changes)
+    except ReviewscopeError as error:
+        with failed_box("corrections", str(error), "The labels are taken as they came."):
+            st.button("Go on without them", key="leave-corrections", on_click=leave_corrections)
+        return data
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="content"):
+            labels = "1 label of the training set is" if count == 1 else f"{count:,} labels of the training set are"
+            draw_caption(f"{labels} corrected ({asked}), as a reader judged on the Evaluation page.")
+        st.button("Use the labels as they came", key="leave-corrections", type="tertiary", on_click=leave_corrections)
+    return replace(data, corrections=asked)
+
+
+def leave_corrections() -> None:
+    """Take the labels as they came."""
+    state.to_url(corrections=None)
+
+
+def draw_table_choice(purpose: Purpose = TRAINING) -> ChosenData | None:
     """Draw the upload of a labelled table, the choice of its columns and of how its labels are read.
 
     None until all of them are chosen and every row can be read.
     """
-    found = draw_table_columns()
-    return draw_labels(*found) if found is not None else None
+    found = draw_table_columns(purpose)
+    return draw_labels(*found, purpose) if found is not None else None
 
 
-def draw_table_columns() -> tuple[Upload, str, str, int] | None:
+def draw_table_columns(purpose: Purpose = TRAINING) -> tuple[Upload, str, str, int] | None:
     """Draw the upload and the choice of columns; return upload, column of texts, column of labels and its place."""
     draw_caption(
-        "A CSV with a column of texts and a column of labels or stars. A fifth of it is kept aside for test. It stays "
+        f"A CSV with a column of texts and a column of labels or stars. {purpose.rows} It stays "
         f"on this computer, in {settings.home() / 'uploads'}."
     )
     draw_upload()
@@ -90,19 +166,19 @@ def draw_table_columns() -> tuple[Upload, str, str, int] | None:
     try:
         columns = list(upload.sniff().columns)
     except ReviewscopeError as error:
-        with failed_box("table", str(error), "Nothing was trained."):
+        with failed_box("table", str(error), purpose.kept):
             draw_caption("Choose another file above.")
         return None
     if len(columns) == 1:
         what = f"{upload.about.name}: 1 column. It takes two: one of texts, one of labels."
-        with failed_box("table", what, "Nothing was trained."):
+        with failed_box("table", what, purpose.kept):
             draw_caption("Choose another file above.")
         return None
     draw_facts(f"{upload.about.name}: {len(columns)} columns.")
     text = _draw_column("Column of texts, by its place", columns, "text", 0)
     label = _draw_column("Column of labels, by its place", columns, "label", 1)
     if text == label:
-        with failed_box("columns", "The same column is chosen for texts and for labels.", "Nothing was trained."):
+        with failed_box("columns", "The same column is chosen for texts and for labels.", purpose.kept):
             draw_caption("Choose another column for one of them.")
         return None
     return upload, columns[text], columns[label], label
@@ -114,22 +190,26 @@ def draw_upload() -> None:
     file = st.file_uploader("Labelled table", type="csv", key=f"table-{generation}", label_visibility="collapsed")
     if file is not None:
         upload = save_upload(file, file.name)
-        state.to_url(table=upload.upload_id, text=None, label=None, labels=None)
+        state.to_url(table=upload.upload_id, text=None, label=None, labels=None, corrections=None)
         state.remember("table-generation", generation + 1)
         st.rerun()
 
 
 def _draw_column(title: str, columns: list[str], name: str, default: int) -> int:
     """Draw the choice of a column, whose place the URL holds."""
-    asked = state.from_url(name) or ""
-    place = int(asked) if asked.isascii() and asked.isdigit() and int(asked) < len(columns) else default
     key = f"column-{name}"
-    state.remember(key, place)
+    state.remember(key, column_from_url(name, len(columns), default))
     found: int = st.selectbox(
         title, range(len(columns)), key=key, format_func=lambda number: column_word(columns, number),
         on_change=_choose_column, args=(name,),
     )  # fmt: skip
     return found
+
+
+def column_from_url(name: str, count: int, default: int) -> int:
+    """Return the place of a column that the URL names, as far as there are so many."""
+    asked = state.from_url(name) or ""
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 and int(asked) < count else default
 
 
 def _choose_column(name: str) -> None:
@@ -144,7 +224,9 @@ def column_word(columns: list[str], number: int) -> str:
     return f"{number + 1}: {columns[number][:40]}"
 
 
-def draw_labels(upload: Upload, text_column: str, label_column: str, place: int) -> ChosenData | None:
+def draw_labels(
+    upload: Upload, text_column: str, label_column: str, place: int, purpose: Purpose = TRAINING
+) -> ChosenData | None:
     """Draw how the labels are read and how many reviews of each there are; None while a value is open."""
     try:
         counts = cache.count_values(upload.table, label_column)
@@ -153,14 +235,15 @@ def draw_labels(upload: Upload, text_column: str, label_column: str, place: int)
             return None
         negative, positive = cache.count_labels(upload.table, text_column, label_column, label_map)
     except ReviewscopeError as error:
-        with failed_box("labels", str(error).replace(str(upload.table), upload.about.name), "Nothing was trained."):
+        with failed_box("labels", str(error).replace(str(upload.table), upload.about.name), purpose.kept):
             draw_caption("Choose another column of labels, or correct the file and upload it again.")
         return None
     draw_caption(f"{negative:,} negative and {positive:,} positive reviews.")
-    if problem := few_words(negative, positive):
-        with failed_box("few", problem, "Nothing was trained."):
+    problem = few_words(negative, positive) if purpose.needs_both else none_words(negative + positive)
+    if problem:
+        with failed_box("few", problem, purpose.kept):
             draw_caption("Add reviews to the file and upload it again, or read the labels in another way.")
-    return ChosenData(str(upload.table), text_column, label_column, label_map, problem)
+    return ChosenData(str(upload.table), text_column, label_column, label_map, problem=problem)
 
 
 def few_words(negative: int, positive: int) -> str:
@@ -173,3 +256,8 @@ def few_words(negative: int, positive: int) -> str:
         if count < LEAST_OF_A_LABEL
     )
     return f"There {'is' if few.endswith('review') else 'are'} {few}. Training needs {LEAST_OF_A_LABEL} of each label."
+
+
+def none_words(count: int) -> str:
+    """Say that there is no review to score; nothing when there is one."""
+    return "" if count else "There is no review: the table has no row, or all of its rows are left out."

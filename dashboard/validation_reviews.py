@@ -8,12 +8,14 @@ import streamlit as st
 from core.config import LABELS
 from core.data.labelled import LabelledTexts
 from core.errors import ReviewscopeError
+from core.model_settings import load_settings
 from core.runs import Run
 from core.training.verdicts import Picked, Rows, Verdicts, load_verdicts, pick_rows
 from core.wording import percent
 from dashboard.cache import load_predictor, load_split
-from dashboard.components import draw_caption, draw_chart_title, draw_probability_bars, draw_section
+from dashboard.components import draw_caption, draw_chart_title, draw_section
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
+from dashboard.one_review import draw_tried
 from dashboard.tokens import current_tokens
 
 POLL_SECONDS = 3.0
@@ -54,7 +56,8 @@ def _draw_reviews(run: Run) -> None:
     except ValueError:
         draw_caption("The data is not what it was when this run was validated, so its reviews cannot be shown.")
         return
-    draw_section("What it reads now", f"Validation reviews after epoch {verdicts.epoch}, step {verdicts.step:,}.")
+    said = f"Validation reviews after epoch {verdicts.epoch}, step {verdicts.step:,}, with the threshold 0.50."
+    draw_section("What it reads now", said)
     left, right = st.columns(2, gap="large")
     with left:
         _draw_list("Surest and right", "", picked.right, verdicts, split)
@@ -112,9 +115,9 @@ def draw_try_it(run: Run) -> None:
     if not (text or "").strip():
         return
     try:
-        predictions = load_predictor(run.run_id).predict([text or ""])
+        predictor = load_predictor(run.run_id)
+        predictions = predictor.predict([text or ""])
     except UnicodeEncodeError:
         draw_caption("The text has a character that is none.")
         return
-    draw_probability_bars(float(predictions.probabilities[0]))
-    draw_caption(f"{predictions.sentiments[0]}, {percent(float(predictions.confidences[0]), 0)} confident.")
+    draw_tried(float(predictions.probabilities[0]), load_settings(predictor.sha256))

@@ -18,7 +18,15 @@ from dashboard import state
 from dashboard.cache import load_split, profile_charts
 from dashboard.components import draw_caption, draw_chart_title, draw_head, empty_box, failed_box, status_colour
 from dashboard.run_snapshot import DATA_NAMES
-from dashboard.table_choice import ChosenData, draw_labels, draw_table_columns, source_from_url, url_of
+from dashboard.table_choice import (
+    ChosenData,
+    choose_source,
+    draw_corrections,
+    draw_labels,
+    draw_table_columns,
+    source_from_url,
+    url_of,
+)
 from dashboard.tokens import current_tokens
 
 TICK_SECONDS = 0.5
@@ -36,6 +44,7 @@ def main() -> None:
         st.switch_page("../pages/training.py", query_params=url_of(source))
     if data is None:
         return
+    data = draw_corrections(data)
     config = data.apply(preset_config(draw_preset()))
     try:
         job = create_profile_job(config)
@@ -59,7 +68,7 @@ def draw_page_head() -> tuple[str, DeltaGenerator]:
     state.remember("data-set", source_from_url())
     corner.selectbox(
         "Data set", ["imdb", "demo", "table"], key="data-set", format_func=DATA_NAMES.__getitem__, width=220,
-        on_change=lambda: state.to_url(data=state.recall("data-set")),
+        on_change=choose_source, args=("data-set",),
     )  # fmt: skip
     return source_from_url(), corner
 

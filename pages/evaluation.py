@@ -26,8 +26,10 @@ from dashboard.evaluation.choices import DataChoice, Door, ModelChoice
 from dashboard.evaluation.figures import draw_figures
 from dashboard.evaluation.review_list import draw_reviews
 from dashboard.evaluation.scoring import draw_scoring, draw_unreadable
+from dashboard.evaluation.threshold_panel import draw_threshold
 from dashboard.evaluation.view import Scored, View
 from dashboard.state import from_url, recall, remember, to_url
+from dashboard.table_choice import SCORING, draw_table_choice
 
 TRAINING_PAGE = Path(__file__).parent / "training.py"
 
@@ -77,7 +79,9 @@ def main() -> None:
     choices.take_clicks(section.doors)
     selection = choices.selection_from_url()
     draw_figures(view)
-    draw_sections()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        draw_sections()
+        draw_threshold(view)
     section.draw(view, selection)
     draw_reviews(view, selection)
 
@@ -105,7 +109,9 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
             asked = from_url("model")
             if asked not in (None, model.reference):
                 draw_caption(f"There is no model {str(asked)[:60]!r} here any more; this is {model.spoken}.")
-        with st.container(horizontal=True, width="content"):
+            if missing := choices.missing_data(data):
+                draw_caption(missing)
+        with st.container(horizontal=True, width="content", vertical_alignment="bottom"):
             remember("evaluation_model", model.reference)
             st.selectbox(
                 "Model", list(names), format_func=names.__getitem__, key="evaluation_model", width=200,
@@ -116,11 +122,32 @@ def draw_page_head(models: list[ModelChoice], model: ModelChoice, offered: list[
                 "Data", offered, format_func=lambda choice: choice.title, key="evaluation_data", width=230,
                 on_change=choose_data,
             )  # fmt: skip
+            draw_table_popover()
+
+
+def draw_table_popover() -> None:
+    """Draw the way to have any labelled table read."""
+    popover = st.popover("Bring a labelled table", icon=":material/upload:", key="evaluation_bring", on_change="rerun")
+    if popover.open:
+        with popover:
+            chosen = draw_table_choice(SCORING)
+            if chosen is not None and not chosen.problem:
+                st.button("Evaluate on it", key="evaluation_use_table", on_click=use_table)
+
+
+def use_table() -> None:
+    """Take up the table that was brought, all of it, and close the box it was brought through."""
+    remember("evaluation_bring", False)
+    to_url(data="table", split=choices.ALL)
+    choices.name_in_url(page=None)
 
 
 def choose_model() -> None:
-    """Take up another model; its data may be other data."""
-    to_url(model=recall("evaluation_model"), data=None, split=None)
+    """Take up another model; its data may be other data, but a table that was brought stays."""
+    if from_url("split") == choices.ALL:
+        to_url(model=recall("evaluation_model"))
+    else:
+        to_url(model=recall("evaluation_model"), data=None, split=None)
     choices.name_in_url(page=None)
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 from core import settings
 from core.default_model import STARTER, default_model
 from core.errors import ReviewscopeError
+from core.model_settings import load_settings
 from core.prediction.uploads import list_uploads
 from core.runs import Run, list_runs
 from core.wording import DASH, interval_text, percent
@@ -15,12 +16,12 @@ from dashboard.components import (
     draw_caption,
     draw_chart_title,
     draw_head,
-    draw_probability_bars,
     draw_section,
     duration,
     empty_box,
     file_size,
 )
+from dashboard.one_review import draw_tried
 from dashboard.run_snapshot import DATA_NAMES
 from dashboard.run_view import test_interval
 
@@ -68,12 +69,12 @@ def draw_try_it() -> None:
         draw_caption("Write something to read first.")
         return
     try:
-        predictions = cache.load_predictor(reference).predict([text or ""])
+        predictor = cache.load_predictor(reference)
+        predictions = predictor.predict([text or ""])
     except ReviewscopeError as error:
         draw_caption(str(error))
         return
-    draw_probability_bars(float(predictions.probabilities[0]))
-    draw_caption(f"{predictions.sentiments[0]}, {percent(float(predictions.confidences[0]), 0)} confident.")
+    draw_tried(float(predictions.probabilities[0]), load_settings(predictor.sha256))
 
 
 def draw_doors(runs: list[Run]) -> None:

@@ -7,10 +7,12 @@ import streamlit as st
 from core import settings
 from core.default_model import STARTER, default_model
 from core.errors import ReviewscopeError
+from core.model_settings import load_settings, probability_text
 from core.prediction.uploads import KEPT_DAYS
 from core.runs import find_run
 from core.wording import interval_text, percent
 from dashboard import state
+from dashboard.cache import load_predictor
 from dashboard.components import draw_head
 from dashboard.one_review import draw_one_review
 from dashboard.run_view import test_interval
@@ -32,7 +34,7 @@ def main() -> None:
     if view == "file" and (job := job_with_result()) is not None:
         draw_result_head(job, leave_file)
     else:
-        draw_head(TITLES[view], KEPT if view == "saved" else model_sentence(reference))
+        draw_head(TITLES[view], KEPT if view == "saved" else model_sentence(reference) + setting_sentence(reference))
     state.remember(VIEW, view)  # the URL is the truth; a click changes it before the page is drawn
     st.segmented_control(
         "View", list(VIEWS), key=VIEW, format_func=lambda name: VIEWS[name], required=True,
@@ -62,6 +64,16 @@ def model_sentence(reference: str) -> str:
         return f"Read by {name}, the default model: {percent(result.valid_accuracy)} right on its validation reviews."
     shown = f" ({interval_text(*interval)})" if interval else ""
     return f"Read by {name}, the default model: {percent(result.test_accuracy)} right on its test reviews{shown}."
+
+
+def setting_sentence(reference: str) -> str:
+    """Say which threshold the model reads with, where one was set."""
+    try:
+        used = load_settings(load_predictor(reference).sha256)
+    except ReviewscopeError:
+        return ""
+    threshold = probability_text(used.threshold)
+    return "" if used.is_usual else f" Threshold {threshold} is set for it; any figures are those at 0.50."
 
 
 def starter_figures() -> str:

@@ -54,7 +54,14 @@ from dashboard.settings_source import (
     table_is_elsewhere,
 )
 from dashboard.start_box import Options, draw_options, draw_start
-from dashboard.table_choice import ChosenData, draw_table_choice, source_from_url, url_of
+from dashboard.table_choice import (
+    ChosenData,
+    choose_source,
+    draw_corrections,
+    draw_table_choice,
+    source_from_url,
+    url_of,
+)
 
 LAST_RUNS = 5
 DATA_SENTENCES = {
@@ -131,7 +138,7 @@ def draw_data_choice(origin: Source | None) -> ChosenData | None:
     state.remember("data-source", source_from_url())
     source = st.segmented_control(
         "Data set", ["imdb", "demo", "table"], required=True, key="data-source", format_func=DATA_NAMES.__getitem__,
-        label_visibility="collapsed", on_change=lambda: state.to_url(data=state.recall("data-source")),
+        label_visibility="collapsed", on_change=choose_source, args=("data-source",),
     )  # fmt: skip
     if source == "table":
         data = draw_source_table(origin) if origin is not None else draw_table_choice()
@@ -139,6 +146,7 @@ def draw_data_choice(origin: Source | None) -> ChosenData | None:
         draw_caption(imdb_sentence() if source == "imdb" else DATA_SENTENCES["demo"])
         data = ChosenData(source)
     if data is not None:
+        data = draw_corrections(data)
         st.page_link(
             "../pages/data.py", label="Look at the data", icon=":material/table_view:", query_params=url_of(source)
         )

@@ -1,5 +1,6 @@
 """Charts of a scored split: confusion matrix, confidence histogram, ROC and precision-recall. Calls no ``st.*``."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 from core.charts.dress import dress, dress_plotly, share_axis, with_opacity
 from core.charts.tokens import Tokens
 from core.evaluation.curves import BINS, ConfidenceBins, Curve
+from core.evaluation.intervals import Interval
 from core.evaluation.metrics import Confusion
 from core.evaluation.selection import LABELS, Selection
 from core.wording import percent
@@ -19,6 +21,7 @@ COUNTS_HEIGHT = 165
 SHARES_HEIGHT = 125
 CURVE_HEIGHT = 340
 DIMMED = 0.45
+LEAST_NAMED = 0.075  # of confidence: as wide as the words in a shade
 GAP = 0.0012  # of confidence, left open on both sides of a bar
 # Both histograms have labels of one width, so that their bars stand above each other.
 LABEL_WIDTH: dict[str, Any] = {"minExtent": 34, "maxExtent": 34}
@@ -87,8 +90,17 @@ def plot_counts(bins: ConfidenceBins, selected: int | None, tokens: Tokens) -> A
     return dress(alt.layer(*bars, _click_targets(frame, y, axis, 1.04 * top)), tokens, COUNTS_HEIGHT)
 
 
-def plot_shares_wrong(bins: ConfidenceBins, selected: int | None, tokens: Tokens) -> Any:
-    """Return the share wrong by confidence with its interval; clicks as in ``plot_counts``."""
+def plot_shares_wrong(
+    bins: ConfidenceBins, selected: int | None, tokens: Tokens, shades: Sequence[Interval] = ()
+) -> Any:
+    """Return the share wrong by confidence with its interval; clicks as in ``plot_counts``.
+
+    Args:
+        bins: From ``count_by_confidence``.
+        selected: The bin that is filtered by.
+        tokens: The colours.
+        shades: Where confidence is called not sure: of one class each, so that it is darker where both are.
+    """
     frame = bins_frame(bins, selected)
     highest = float(frame["high"].max()) if frame["high"].notna().any() else 0.5
     top = min(1.0, max(0.25, np.ceil(4 * highest) / 4))
@@ -102,7 +114,23 @@ def plot_shares_wrong(bins: ConfidenceBins, selected: int | None, tokens: Tokens
         y=alt.Y("low:Q", scale=y, axis=axis), y2="high:Q", opacity=alt.Opacity("faint:Q", scale=None)
     )
     dots = base.mark_circle(size=42, color=tokens.wrong).encode(y=alt.Y("share:Q", scale=y, axis=axis))
-    return dress(alt.layer(intervals, dots, _click_targets(frame, y, axis, top)), tokens, SHARES_HEIGHT)
+    behind = _shade(shades, y, axis, top, tokens) if shades else []
+    return dress(alt.layer(*behind, intervals, dots, _click_targets(frame, y, axis, top)), tokens, SHARES_HEIGHT)
+
+
+def _shade(shades: Sequence[Interval], y: alt.Scale, axis: alt.Axis, top: float, tokens: Tokens) -> list[Any]:
+    """Return shades of full height with their name, which a narrow one has no room for."""
+    frame = pd.DataFrame({"start": low, "end": high, "zero": 0.0, "top": top} for low, high in shades)
+    x = _confidence("start:Q", labels=True)
+    base = alt.Chart(frame)
+    areas = base.mark_rect(color=tokens.not_sure, opacity=0.26 / len(shades)).encode(
+        x=x, x2="end:Q", y=alt.Y("zero:Q", scale=y, axis=axis), y2="top:Q"
+    )
+    widest = frame.assign(width=frame["end"] - frame["start"]).nlargest(1, "width")
+    words = alt.Chart(widest[widest["width"] >= LEAST_NAMED]).mark_text(
+        text="not sure", align="left", baseline="top", dx=4, dy=4, color=tokens.text
+    )
+    return [areas, words.encode(x=x, y=alt.Y("top:Q", scale=y, axis=axis))]
 
 
 def bins_frame(bins: ConfidenceBins, selected: int | None) -> pd.DataFrame:
@@ -124,23 +152,34 @@ def bins_frame(bins: ConfidenceBins, selected: int | None) -> pd.DataFrame:
     return frame
 
 
-def plot_roc(curve: Curve, tokens: Tokens) -> go.Figure:
-    """Return recall over the false positive rate, with chance as the dashed diagonal."""
-    figure = _plot_curve(curve, tokens, "false positive rate", "recall")
+def plot_roc(curve: Curve, tokens: Tokens, threshold: float = 0.5, chosen: float | None = None) -> go.Figure:
+    """Return recall over the false positive rate, with chance as the dashed diagonal.
+
+    Args:
+        curve: From ``roc_curve``.
+        tokens: The colours.
+        threshold: The probability in use, which is ringed.
+        chosen: The probability that is filtered by: a dot. A click reports a point whose third ``customdata`` it is.
+    """
+    figure = _plot_curve(curve, tokens, "false positive rate", "recall", threshold, chosen)
     figure.add_scatter(x=[0, 1], y=[0, 1], **_dashed(tokens))
     return _finish_curve(
         figure, tokens, "share of negative reviews read as positive", "share of positive reviews found"
     )
 
 
-def plot_precision_recall(curve: Curve, tokens: Tokens) -> go.Figure:
-    """Return precision over recall, with the share of positives as the dashed line."""
-    figure = _plot_curve(curve, tokens, "recall", "precision")
+def plot_precision_recall(
+    curve: Curve, tokens: Tokens, threshold: float = 0.5, chosen: float | None = None
+) -> go.Figure:
+    """Return precision over recall, with the share of positives as the dashed line; arguments as ``plot_roc``."""
+    figure = _plot_curve(curve, tokens, "recall", "precision", threshold, chosen)
     figure.add_scatter(x=[0, 1], y=[curve.base, curve.base], **_dashed(tokens))
     return _finish_curve(figure, tokens, "share of positive reviews found", "share positive among them")
 
 
-def _plot_curve(curve: Curve, tokens: Tokens, x_name: str, y_name: str) -> go.Figure:
+def _plot_curve(
+    curve: Curve, tokens: Tokens, x_name: str, y_name: str, threshold: float, chosen: float | None
+) -> go.Figure:
     figure = go.Figure()
     band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     figure.add_scatter(x=curve.x, y=curve.low, **band)
@@ -149,15 +188,30 @@ def _plot_curve(curve: Curve, tokens: Tokens, x_name: str, y_name: str) -> go.Fi
         f"{y_name} %{{y:.1%}} (%{{customdata[0]:.1%}} to %{{customdata[1]:.1%}})<br>{x_name} %{{x:.1%}}<br>"
         "at probability %{customdata[2]:.3f} and above<extra></extra>"
     )
+    # Only markers can be clicked, so there are some, unseen.
+    unseen = {"opacity": 0, "size": 9, "color": tokens.text}
     figure.add_scatter(
-        x=curve.x, y=curve.y, mode="lines", line={"color": tokens.text, "width": 2},
-        customdata=np.stack([curve.low, curve.high, curve.thresholds], axis=1), hovertemplate=hover,
+        x=curve.x, y=curve.y, mode="lines+markers", line={"color": tokens.text, "width": 2}, marker=unseen,
+        selected={"marker": unseen}, unselected={"marker": {"opacity": 0}},
+        # As lists: of an array, a click would report a mapping in place of three numbers.
+        customdata=np.stack([curve.low, curve.high, curve.thresholds], axis=1).tolist(), hovertemplate=hover,
     )  # fmt: skip
+    words_at = 22 if x_name != "recall" else -18  # on the side where the curve does not run
+    ring = {"size": 12, "color": tokens.paper, "line": {"color": tokens.text, "width": 2}}
     if curve.used is not None:
         figure.add_scatter(
-            x=[curve.used[0]], y=[curve.used[1]], mode="markers",
-            marker={"size": 12, "color": tokens.paper, "line": {"color": tokens.text, "width": 2}},
-            hovertemplate=f"threshold in use, 0.50<br>{y_name} %{{y:.1%}}<br>{x_name} %{{x:.1%}}<extra></extra>",
+            x=[curve.used[0]], y=[curve.used[1]], mode="markers", marker=ring, hoverinfo="skip",
+            unselected={"marker": {"opacity": 1}},
+        )  # fmt: skip
+        figure.add_annotation(
+            x=curve.used[0], y=curve.used[1], text=f"{threshold:.3f}".removesuffix("0"), showarrow=False, xshift=words_at, yshift=-14,
+            font={"color": tokens.text},
+        )  # fmt: skip
+    if chosen is not None:
+        place = int(np.abs(curve.thresholds - chosen).argmin())
+        figure.add_scatter(
+            x=[curve.x[place]], y=[curve.y[place]], mode="markers", marker={"size": 9, "color": tokens.text},
+            hoverinfo="skip", unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
     return figure
 
@@ -166,8 +220,9 @@ def _finish_curve(figure: go.Figure, tokens: Tokens, x_title: str, y_title: str)
     dress_plotly(figure, tokens, CURVE_HEIGHT)
     shares = {"tickformat": ".0%", "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "fixedrange": True}
     figure.update_layout(margin_r=20)
-    figure.update_xaxes(title={"text": x_title, "standoff": 8}, range=[-0.01, 1.01], **shares)
-    figure.update_yaxes(title={"text": y_title, "standoff": 8}, range=[0, 1.02], **shares)
+    small = {"standoff": 8, "font": {"size": 12}}
+    figure.update_xaxes(title={"text": x_title, **small}, range=[-0.01, 1.01], **shares)
+    figure.update_yaxes(title={"text": y_title, **small}, range=[0, 1.02], **shares)
     return figure
 
 

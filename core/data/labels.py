@@ -105,7 +105,7 @@ def map_stars(values: Collection[str]) -> dict[str, Meaning] | None:
     Up to 5 stars: 1 and 2 are negative, 3 is left out, 4 and 5 are positive. Where a value lies above 5, or says "of
     10": 1 to 4 are negative, 5 and 6 are left out, 7 to 10 are positive, as in the IMDB data set (Maas et al. 2011).
     """
-    read = {value: _read_stars(value) for value in values}
+    read = {value: read_stars(value) for value in values}
     found = {value: stars for value, stars in read.items() if stars is not None}
     if not found or len(found) < len(read):
         return None
@@ -120,7 +120,7 @@ def map_stars(values: Collection[str]) -> dict[str, Meaning] | None:
     }
 
 
-def _read_stars(value: str) -> tuple[int, int | None] | None:
+def read_stars(value: str) -> tuple[int, int | None] | None:
     """Return how many stars a value stands for, and out of how many where it says so."""
     if drawn := DRAWN.fullmatch(value):
         return len(drawn["full"]), 5

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from core import settings
 from core.config import LABELS, DataConfig, Meaning, RunConfig
+from core.data.corrections import load_corrected
 from core.data.labelled import LabelledTexts, cut_stratified
 from core.data.labels import (
     LABEL_SPELLINGS,
@@ -48,14 +49,23 @@ def load_dataset(config: DataConfig) -> "DatasetDict":
     """
     from datasets import Dataset, DatasetDict
 
-    if config.source == "imdb" and settings.data_folder() is None:
+    if config.source == "imdb" and settings.data_folder() is None and config.corrections is None:
         return _load_imdb_from_hub()
     splits = {name: Dataset(to_table(split)) for name, split in load_columns(config).items()}
     return DatasetDict(splits)
 
 
 def load_columns(config: DataConfig) -> dict[str, LabelledTexts]:
-    """Return the same data as plain columns; ``datasets`` is needed for the hub alone."""
+    """Return the same data as plain columns; ``datasets`` is needed for the hub alone.
+
+    Raises:
+        DataError: It cannot be reached, a row has no usable label, or its corrections were made for other data.
+    """
+    splits = _load_as_it_came(config)
+    return splits if config.corrections is None else load_corrected(splits, config.corrections)
+
+
+def _load_as_it_came(config: DataConfig) -> dict[str, LabelledTexts]:
     folder = settings.data_folder()
     if config.source == "demo":
         return _load_demo()
@@ -102,13 +112,16 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
     """Return a split by name; ``valid`` is cut from train again, as the run of this config cut it.
 
     Raises:
-        DataError: There is no split of that name.
+        DataError: There is no split of that name, or the table has no review.
     """
     if split == "test":
         return splits["test"]
     data = config.data
     if split == "all" and data.source == "table" and data.path is not None:
-        return read_labelled_table(Path(data.path), data.text_column, data.label_column, data.label_map)
+        rows = read_labelled_table(Path(data.path), data.text_column, data.label_column, data.label_map)
+        if not len(rows):
+            raise DataError(f"{data.path}: there is no review. The table has no row, or all of its rows are left out.")
+        return rows
     if split not in ("train", "valid"):
         raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test; of a table also all.")
     train = splits["train"]
@@ -210,7 +223,7 @@ def read_labelled_table(
     if faults:
         expected = ", ".join(value[:40] or repr(value) for value in meanings)
         raise DataError(
-            f"{path}: {len(faults):,} rows cannot be trained on, the first at {faults[0]}. Expected one of {expected} "
+            f"{path}: {len(faults):,} rows cannot be used, the first at {faults[0]}. Expected one of {expected} "
             f"in {label_name!r}. {_advice(path, label_name, label_map)}"
         )
     if label_map is None and has_middle(seen):

@@ -118,8 +118,8 @@ def error_interval(found: Reliability) -> tuple[float, float]:
     still: plain percentiles of a bootstrap may miss the truth nearly always. Here gaps of the same pattern but another
     size are supposed, 2,000 samples are drawn with their normal noise, and the sizes at which the error found is
     neither among the largest 2.5 % nor among the smallest 2.5 % make the interval (a bootstrap inverted as a test;
-    Carpenter 1999, Biometrika 86). It begins at 0 where chance alone explains the error. In simulation it covers in 92
-    to 100 %, most with few reviews.
+    Carpenter 1999, JRSS B 61). It begins at 0 where chance alone explains the error, and reaches 3 / N at least, which
+    N reviews without an error do not exclude. In simulation it covers in 92 to 100 %, most with few reviews.
 
     Args:
         found: Of at least one review.
@@ -143,7 +143,7 @@ def error_interval(found: Reliability) -> tuple[float, float]:
 
     least = 0.0 if quantile(0.0, 0.975) >= found.error else smallest_with(0.975, 0.0, 1.0)
     most = 1.0 if quantile(1.0, 0.025) >= found.error else smallest_with(0.025, 1.0, MOST_SIZE)
-    return least * found.error, min(most * found.error, 1.0)
+    return least * found.error, min(max(most * found.error, 3 / n.sum()), 1.0)
 
 
 def risk_coverage(labels: Counts, logits: NDArray[np.floating], cut: float = 0.0) -> RiskCoverage:

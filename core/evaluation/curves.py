@@ -80,12 +80,13 @@ def count_by_confidence(confidences: Floats, wrong: NDArray[np.bool_]) -> Confid
     return ConfidenceBins(bin_edges(), of_all - of_wrong, of_wrong, _share(of_wrong, of_all), low, high)
 
 
-def roc_curve(labels: Counts, logits: Floats) -> Curve | None:
+def roc_curve(labels: Counts, logits: Floats, cut: float = 0.0) -> Curve | None:
     """Return recall over the false positive rate, from (0, 0) to (1, 1); None when a label is missing.
 
     Args:
         labels: int64 (N), 0 or 1.
-        logits: float64 (N); the verdict in use is positive above 0.
+        logits: float64 (N).
+        cut: The verdict in use is positive where the logit is above it.
     """
     positives, negatives = int(labels.sum()), int(len(labels) - labels.sum())
     if not positives or not negatives:
@@ -95,13 +96,13 @@ def roc_curve(labels: Counts, logits: Floats) -> Curve | None:
     thresholds = np.append(1.0, thresholds)  # where nothing counts as positive
     x, y = false / negatives, true / positives
     low, high = wilson_intervals(true, np.full(len(true), positives))
-    read = logits > 0
+    read = logits > cut
     used = float(read[labels == 0].mean()), float(read[labels == 1].mean())
     keep = _thin(x, y)
     return Curve(x[keep], y[keep], low[keep], high[keep], thresholds[keep], positives / len(labels), used)
 
 
-def precision_recall_curve(labels: Counts, logits: Floats) -> Curve | None:
+def precision_recall_curve(labels: Counts, logits: Floats, cut: float = 0.0) -> Curve | None:
     """Return precision over recall; None when no review is labelled positive. Arguments as ``roc_curve``."""
     positives = int(labels.sum())
     if not positives:
@@ -109,7 +110,7 @@ def precision_recall_curve(labels: Counts, logits: Floats) -> Curve | None:
     true, false, thresholds = _count_above(labels, logits)
     x, y = true / positives, true / (true + false)
     low, high = wilson_intervals(true, true + false)
-    read = logits > 0
+    read = logits > cut
     used = (float(read[labels == 1].mean()), float(labels[read].mean())) if read.any() else None
     keep = _thin(x, y)
     return Curve(x[keep], y[keep], low[keep], high[keep], thresholds[keep], positives / len(labels), used)

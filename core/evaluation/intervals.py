@@ -9,12 +9,12 @@ Z = NormalDist().inv_cdf(0.975)
 Interval = tuple[float, float]
 
 
-def wilson_interval(successes: int, n: int) -> Interval:
+def wilson_interval(successes: float, n: float) -> Interval:
     """Return the Wilson score interval of a proportion (Wilson 1927, JASA 22).
 
     Args:
         successes: From 0 to n.
-        n: At least 1.
+        n: At least 1; no whole number when it is an effective sample size.
     """
     share = successes / n
     centre = share + Z**2 / (2 * n)

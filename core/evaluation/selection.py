@@ -1,9 +1,9 @@
 """Which reviews of a scored split are looked at, and in which order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,45 +166,55 @@ class Selection:
         return self == Selection()
 
     def describe(self, titles: Mapping[str, str] | None = None) -> str:
-        """Return the filters in words; "" when there is none.
+        """Return the filters in words; "" when there is none. Arguments as ``parts``."""
+        return ", ".join(self.parts(titles).values())
+
+    def parts(self, titles: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return each filter in words, by the name of its field.
 
         Args:
-            titles: In words, what only the caller can name: "theme", "fault" and, the other model, "other".
+            titles: In words, what only the caller can name: "theme", "fault", "area" and, the other model, "other".
         """
         named = titles or {}
-        said = []
+        said = {}
         if self.label is not None:
-            said.append(f"labelled {LABELS[self.label]}")
+            said["label"] = f"labelled {LABELS[self.label]}"
         if self.verdict is not None:
-            said.append(f"read as {LABELS[self.verdict]}")
+            said["verdict"] = f"read as {LABELS[self.verdict]}"
         if self.is_by_outcome and self.only_wrong:
-            said.append("misclassified")
+            said["only_wrong"] = "misclassified"
         if self.confidence is not None:
-            said.append(f"confidence {describe_bin(self.confidence)}")
+            said["confidence"] = f"confidence {describe_bin(self.confidence)}"
         if self.at_least is not None:
-            said.append(f"probability of positive {self.at_least:.3f} or more")
+            said["at_least"] = f"probability of positive {self.at_least:.3f} or more"
         if self.surest is not None:
-            said.append(f"among the surest {self.surest} %")
+            said["surest"] = f"among the surest {self.surest} %"
         if self.words:
-            said.append(f"containing “{self.words}”")
+            said["words"] = f"containing “{self.words}”"
         if self.token:
-            said.append(f"with the word{'s' if ' ' in self.token else ''} “{self.token}”")
+            said["token"] = f"with the word{'s' if ' ' in self.token else ''} “{self.token}”"
         if self.theme:
-            said.append(f"theme: {named.get('theme', self.theme)}")
+            said["theme"] = f"theme: {named.get('theme', self.theme)}"
         if self.pair:
-            said.append(PAIRS[self.pair].format(other=named.get("other", "the other run")))
+            said["pair"] = PAIRS[self.pair].format(other=named.get("other", "the other run"))
         if self.area:
-            said.append("inside the area drawn on the map")
+            said["area"] = named.get("area", "inside the area drawn on the map")
         if self.stars is not None:
-            said.append(f"{self.stars} star{'' if self.stars == 1 else 's'}")
+            said["stars"] = f"{self.stars} star{'' if self.stars == 1 else 's'}"
         if self.fault:
-            said.append(f"judged: {named.get('fault', self.fault)}")
-        return ", ".join(said)
+            said["fault"] = f"judged: {named.get('fault', self.fault)}"
+        return said
 
     def without(self, name: str) -> "Selection":
-        """Return the same filters but one."""
-        default = next(each.default for each in fields(Selection) if each.name == name)
-        return Selection(**{each.name: getattr(self, each.name) for each in fields(Selection)} | {name: default})
+        """Return the same filters but one; without ``only_wrong`` it is the right ones too."""
+        default: Any = False if name == "only_wrong" else getattr(Selection, name)
+        return replace(self, **{name: default})
+
+
+def pair_mask(pair: Pair, here: Results, other: Results) -> Mask:
+    """Return which reviews the two models read as ``pair`` says, each by its own cut, bool (N)."""
+    mask: Mask = (here.wrong == (pair in ("fixed", "both_wrong"))) & (other.wrong == (pair in ("broken", "both_wrong")))
+    return mask
 
 
 def describe_bin(place: int) -> str:

@@ -39,6 +39,21 @@ class SentimentModel(nn.Module, ABC):
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits, float32 (B), that depend on nothing but each text itself."""
 
+    @abstractmethod
+    def represent(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the last layer reads, float32 (B, D), that depends on nothing but each text itself.
+
+        Inner products of rows are those of what it reads, exactly or, where ``token_values`` is given, nearly.
+        """
+
+    @property
+    def token_values(self) -> Tensor | None:
+        """Return what each id adds to a text that is the set of its tokens, float32 (ids), before any scaling.
+
+        Inner products that ``represent`` gives nearly can be had exactly from these. None where it gives them exactly.
+        """
+        return None
+
     def prepare(self, encoded: EncodedTexts, labels: NDArray[np.int64]) -> None:
         """Take from the training texts (N) and labels (N) what is counted, not learnt. By default nothing."""
 
@@ -51,3 +66,33 @@ class SentimentModel(nn.Module, ABC):
     def layer_parameters(self) -> dict[str, int]:
         """Return how many numbers each layer learns."""
         return {name: sum(parameter.numel() for parameter in group) for name, group in self.layers.items()}
+
+
+class VectorModel(SentimentModel):
+    """A model that reads a vector for each token: what it makes of the vectors can be asked apart from the words."""
+
+    embedding: nn.Embedding
+
+    @abstractmethod
+    def read_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits.
+
+        Args:
+            vectors: float (B, T, F), one a token; what lies after a text's end has no influence.
+            lengths: int64 (B), from 1 to T.
+
+        Returns:
+            float (B), of the vectors' type.
+        """
+
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits.
+
+        Args:
+            token_ids: int64 (B, T), padded with 0 after each text's end.
+            lengths: int64 (B), from 1 to T.
+
+        Returns:
+            float32 (B).
+        """
+        return self.read_vectors(self.embedding(token_ids), lengths).float()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config import BiLSTMConfig
-from core.models.base import Batch, SentimentModel
+from core.models.base import Batch, VectorModel
 from core.models.layers import Dropout, reverse_texts
 from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.vocabulary import PAD
@@ -42,7 +42,7 @@ class BidirectionalLayer(nn.Module):
         return torch.cat([ahead, reverse_texts(back, reverse)], dim=2)
 
 
-class BiLSTM(SentimentModel):
+class BiLSTM(VectorModel):
     """Embedding, dropout between bidirectional layers, pooling, dropout, one linear unit.
 
     Args:
@@ -66,23 +66,20 @@ class BiLSTM(SentimentModel):
         token_ids[np.arange(token_ids.shape[1]) < encoded.lengths[:, None]] = encoded.token_ids
         return Batch(torch.from_numpy(token_ids), torch.from_numpy(lengths))
 
-    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits.
+    def read_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(self._pool(vectors, lengths))).squeeze(1)
+        return logits
 
-        Args:
-            token_ids: int64 (B, T), padded with 0 after each text's end.
-            lengths: int64 (B), from 1 to T.
+    def represent(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the pooled states, float32 (B, 2H); takes what ``forward`` takes."""
+        return self._pool(self.embedding(token_ids), lengths).float()
 
-        Returns:
-            float32 (B).
-        """
-        reverse = reversal_index(lengths, token_ids.shape[1])
-        states = self.embedding(token_ids)
+    def _pool(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        reverse = reversal_index(lengths, vectors.shape[1])
+        states = vectors
         for number, layer in enumerate(self.lstm):
             states = layer(self.dropout(states) if number else states, reverse)
-        pooled = last_states(states, lengths) if self.pooling == "last" else max_states(states, lengths)
-        logits: Tensor = self.fc(self.dropout(pooled)).squeeze(1)
-        return logits.float()
+        return last_states(states, lengths) if self.pooling == "last" else max_states(states, lengths)
 
     @property
     def layers(self) -> dict[str, Sequence[Tensor]]:

@@ -56,6 +56,10 @@ class Calibration(Section):
     temperature: float = Field(ge=LEAST_TEMPERATURE, le=MOST_TEMPERATURE, description="1 changes nothing.")
     n: int = Field(ge=1, description="Validation reviews that it was fitted on.")
 
+    def to_json(self) -> str:
+        """Return the one spelling that is stored."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -87,7 +91,7 @@ def save_model(
     dtype = DTYPES[architecture.dtype]
     weights = {MODEL_PREFIX + name: value.cpu().numpy().astype(dtype) for name, value in model.state_dict().items()}
     arrays = {ENCODER_PREFIX + name: value for name, value in encoder.arrays().items()}
-    extra = calibration.model_dump_json() if calibration else None
+    extra = calibration.to_json() if calibration else None
     return write_tensor_file(path, FORMAT, architecture.to_json(), weights | arrays, extra)
 
 
@@ -105,6 +109,19 @@ def load_model_file(path: Path) -> LoadedModel:
     except DamagedFileError as error:
         raise ModelFileError(f"Cannot load the model {path.name[:80]!r}: {error}. {error.advice}.") from error
     return LoadedModel(model, encoder, architecture, file.sha256, calibration)
+
+
+def load_calibration(path: Path) -> Calibration | None:
+    """Return what a model file says of its probabilities, without building the model; torch is not needed.
+
+    Raises:
+        ModelFileError: The file is missing, damaged or of another kind.
+    """
+    try:
+        refuse_foreign_suffix(path)
+        return read_calibration(read_tensor_file(path, FORMAT))
+    except DamagedFileError as error:
+        raise ModelFileError(f"Cannot load the model {path.name[:80]!r}: {error}. {error.advice}.") from error
 
 
 def is_sound_model(path: Path) -> bool:
@@ -150,11 +167,14 @@ def read_calibration(file: TensorFile) -> Calibration | None:
     if file.extra is None:
         return None
     try:
-        return Calibration.model_validate(load_strict_json(file.extra))
+        calibration = Calibration.model_validate(load_strict_json(file.extra))
     except ValidationError as error:
         raise DamagedFileError(f"its calibration is out of bounds: {describe_faults(error)[:300]}") from error
     except ValueError as error:
         raise DamagedFileError(f"its calibration is not readable ({str(error)[:120]})") from error
+    if calibration.to_json() != file.extra:
+        raise DamagedFileError("its calibration is not one that this version writes", "Export it with this version")
+    return calibration
 
 
 def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentModel, Encoder]":

@@ -17,6 +17,9 @@ from core.config import NgramConfig
 from core.models.base import Batch, SentimentModel
 from core.preprocessing.encoded import EncodedTexts
 
+SKETCH = 1_024  # numbers that stand for a text; a power of two
+# Odd multipliers of 64 bits, drawn once: they say which of those numbers an id is added to, and with which sign.
+SPREAD, SPREAD_AGAIN = 0x1D8E4E27C47D124F, 0x5851F42D4C957F2D
 LEAST_LENGTH = 1e-6  # a text without any known n-gram has length 0; its logit is the bias
 
 
@@ -66,6 +69,42 @@ class NgramModel(SentimentModel):
             squares = functional.embedding_bag(token_ids, self.ratio.square()[:, None], starts, mode="sum")
         return evidence[:, 0] / squares[:, 0].sqrt().clamp(min=LEAST_LENGTH) + self.bias
 
+    def represent(self, token_ids: Tensor, starts: Tensor) -> Tensor:
+        """Return a count sketch of the n-grams' parts of the logit (Charikar, Chen & Farach-Colton 2002).
+
+        A text is the sparse vector of what each of its n-grams adds to the logit. Each id is added to one of ``SKETCH``
+        numbers, with a sign, both fixed. An inner product of two sketches is right on average, and its standard error
+        is about 1 / 32 of the product of the two lengths.
+
+        Args:
+            token_ids: int32 (total), B texts end to end.
+            starts: int32 (B), where each text begins.
+
+        Returns:
+            float32 (B, 1024).
+        """
+        with torch.no_grad():
+            squares = functional.embedding_bag(token_ids, self.ratio.square()[:, None], starts, mode="sum")
+        sizes = squares[:, 0].sqrt().clamp(min=LEAST_LENGTH)
+        ends = torch.cat([starts[1:], starts.new_tensor([len(token_ids)])]) if len(starts) else starts
+        texts = torch.repeat_interleave(torch.arange(len(starts), device=starts.device), (ends - starts).long())
+        places, signs = sketch_places(token_ids.long())
+        parts = self.token_values[token_ids.long()] / sizes[texts] * signs
+        sketch = parts.new_zeros(len(starts) * SKETCH).index_add(0, texts * SKETCH + places, parts)
+        return sketch.view(len(starts), SKETCH)
+
+    @property
+    def token_values(self) -> Tensor:
+        return self.weight * self.ratio
+
     @property
     def layers(self) -> dict[str, Sequence[Tensor]]:
         return {"ngram_weights": [self.weight], "bias": [self.bias]}
+
+
+def sketch_places(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return to which number of a sketch each id is added, int64 (n), and with which sign, int64 (n)."""
+    mixed = ids * SPREAD  # wraps around at 64 bits
+    mixed = (mixed ^ (mixed >> 31)) * SPREAD_AGAIN
+    mixed = mixed ^ (mixed >> 29)
+    return (mixed >> 40) & (SKETCH - 1), 1 - 2 * ((mixed >> 20) & 1)

@@ -29,7 +29,11 @@ from core.prediction.evaluating import EvaluationJob, evaluation_folder, load_re
 from core.prediction.predictor import Predictor
 
 # Where each kind of look is written; imported only when one is taken.
-ANALYSES: Mapping[str, str] = {}
+ANALYSES: Mapping[str, str] = {
+    "neighbours": "core.prediction.neighbours",
+    "robustness": "core.prediction.robustness",
+    "themes": "core.prediction.theming",
+}
 # These depend on how training and validation reviews are told apart, whatever split is looked at.
 NEEDS_TRAIN = ("neighbours",)
 FORMAT_VERSION = 1  # of the results; another one gives other folders

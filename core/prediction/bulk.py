@@ -20,6 +20,7 @@ from core.data.tables import (
 )
 from core.errors import TableError
 from core.files import atomic_writer
+from core.model_settings import Cutoffs
 from core.prediction.predictor import Predictor
 
 CHUNK_ROWS = 2_000
@@ -65,6 +66,7 @@ def predict_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     strict: bool = False,
+    cutoffs: Cutoffs | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Ledger:
     """Score a column of a CSV-like table.
@@ -81,6 +83,7 @@ def predict_table(
         encoding: Found when None: a byte order mark or valid UTF-8.
         delimiter: Found when None.
         strict: Refuse the table at its first rejected row.
+        cutoffs: Say which verdict a probability is; as ``Cutoffs()`` when None.
         on_progress: Called with the number of rows just done.
 
     Raises:
@@ -97,8 +100,9 @@ def predict_table(
         scored = TableWriter(files.enter_context(atomic_writer(target)), columns)
         rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
         return score_table(
-            predictor, source, table_format, column, [scored], rejects, strict=strict, on_progress=on_progress
-        )
+            predictor, source, table_format, column, [scored], rejects, strict=strict, cutoffs=cutoffs,
+            on_progress=on_progress,
+        )  # fmt: skip
 
 
 def score_table(
@@ -110,18 +114,21 @@ def score_table(
     rejects: RowWriter,
     *,
     strict: bool = False,
+    cutoffs: Cutoffs | None = None,
     on_progress: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Ledger:
     """Score a table chunk by chunk into writers of ``output_columns``; return the account of its rows.
 
-    A stop leaves the account complete for the rows that were read until then.
+    A stop leaves the account complete for the rows that were read until then. The verdicts are those of ``cutoffs``;
+    at probability 0.5 when None.
     """
+    cut = cutoffs.cut if cutoffs else 0.0
     started = time.monotonic()
     ledger = Ledger(text_column)
     place = column_index(table_format, text_column)
     for chunk in _chunks(read_rows(source, table_format)):
-        _score_chunk(predictor, chunk, place, outputs, rejects, ledger, strict)
+        _score_chunk(predictor, chunk, place, outputs, rejects, ledger, strict, cut)
         if on_progress:
             on_progress(len(chunk))
         if should_stop():
@@ -150,9 +157,10 @@ def _score_chunk(
     rejects: RowWriter,
     ledger: Ledger,
     strict: bool,
+    cut: float,
 ) -> None:
     readable = [row for row in chunk if isinstance(row, Row) and row.fields[place].strip()]
-    predictions = predictor.predict([row.fields[place] for row in readable])
+    predictions = predictor.predict([row.fields[place] for row in readable]).at(cut)
     scores = zip(predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True)
     score_of = {row.line: score for row, score in zip(readable, scores, strict=True)}
     for row in chunk:

@@ -9,6 +9,7 @@ from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
 from core.errors import ReviewscopeError
 from core.evaluation.comparison import Comparison, compare_paired
+from core.model_settings import load_settings
 from core.prediction.evaluating import EvaluationJob, evaluate_split, evaluation_folder, load_results
 from core.prediction.exchange import check_model
 from core.prediction.predictor import Predictor
@@ -16,7 +17,7 @@ from core.runs import find_model
 
 
 def load_comparison(sha_a: str, sha_b: str, data_fingerprint: str, split: str) -> Comparison | None:
-    """Return how two models compare on a split, or None until both have read it.
+    """Return how two models compare on a split, each with its own threshold, or None until both have read it.
 
     Args:
         sha_a: The SHA-256 of the model A.
@@ -36,7 +37,8 @@ def load_comparison(sha_a: str, sha_b: str, data_fingerprint: str, split: str) -
             f"The results in {jobs[0].path} and {jobs[1].path} are not of the same reviews. Delete both folders and "
             "score the split again."
         )
-    return compare_paired(a.labels, a.logits, b.logits)
+    cut_a, cut_b = (load_settings(sha256).cut for sha256 in (sha_a, sha_b))
+    return compare_paired(a.labels, a.logits - cut_a, b.logits - cut_b)
 
 
 def compare_models(

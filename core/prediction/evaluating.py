@@ -1,7 +1,8 @@
 """A model over a labelled split: results to the evaluations folder, figures back."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from core.config import RunConfig, Section
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
 from core.errors import DataError, JobError, ReviewscopeError
-from core.evaluation.metrics import Confusion, Metric, evaluate_logits
+from core.evaluation.calibration import reliability, risk_coverage
+from core.evaluation.metrics import METRICS, Confusion, Metric, evaluate_logits
 from core.evaluation.selection import Results
-from core.files import atomic_writer, write_json
+from core.files import atomic_writer, is_locked, read_json, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
+from core.models.model_file import Calibration
 from core.prediction.predictor import Predictor, probability_of
+
+NO_CALIBRATION = "this model has no temperature: none was fitted on validation when it was trained"
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Evaluation:
         data_fingerprint: Of the whole data set.
         split: The split's name.
         metrics: By name.
-        confusion: At probability 0.5.
+        confusion: At probability 0.5, unless it was read with another cut.
     """
 
     n: int
@@ -40,6 +45,11 @@ class Evaluation:
     split: str
     metrics: dict[str, Metric]
     confusion: Confusion
+
+    @property
+    def folder(self) -> Path:
+        """Return where its results are kept."""
+        return evaluation_folder(self.model_sha256, self.data_fingerprint, self.split)
 
     def to_document(self) -> dict[str, object]:
         """Return it as plain JSON values."""
@@ -79,6 +89,22 @@ class EvaluationJob(JobFolder):
         """Tell whether the figures are there; a model and a split never change under their names."""
         return (self.path / "metrics.json").exists()
 
+    def read_evaluation(self, cut: float = 0.0) -> Evaluation:
+        """Return the figures; those that an earlier version did not tell are worked out from the results.
+
+        Args:
+            cut: The logit above which a verdict is positive; those of another than 0 are worked out too.
+
+        Raises:
+            ReviewscopeError: A file cannot be read.
+        """
+        evaluation = Evaluation.from_document(read_json(self.path / "metrics.json"))
+        if set(evaluation.metrics) == set(METRICS) and cut == 0.0:
+            return evaluation
+        results = load_results(self.results_file)
+        metrics, confusion = evaluate_logits(results.labels, results.logits, cut)
+        return replace(evaluation, metrics=metrics, confusion=confusion)
+
 
 def create_evaluation_job(request: EvaluationRequest, model_sha256: str, data_fingerprint: str) -> EvaluationJob:
     """Make an evaluation job's folder, or find it."""
@@ -105,6 +131,33 @@ def execute_evaluation(job: EvaluationJob, reporter: JobReporter) -> None:
             raise JobError("The model or the data has changed since the evaluation was asked for. Ask for it again.")
         reporter.on_phase("Scoring", len(rows))
         evaluate_split(predictor, rows, data_fingerprint, request.split, reporter.on_progress)
+        if request.split != "valid" and has_validation(request.config, request.split):
+            _score_validation(request.model_copy(update={"split": "valid"}), predictor, splits, data_fingerprint)
+
+
+def has_validation(config: RunConfig, split: str) -> bool:
+    """Tell whether the data of which ``split`` is a part has validation reviews; a table looked at whole has none."""
+    return config.data.validation_fraction > 0 and split != "all"
+
+
+def _score_validation(
+    request: EvaluationRequest, predictor: Predictor, splits: Mapping[str, LabelledTexts], data_fingerprint: str
+) -> None:
+    """Score the validation reviews too, which thresholds are chosen on, unless they are; a failure is theirs alone."""
+    job = EvaluationJob(evaluation_folder(predictor.sha256, data_fingerprint, "valid"))
+    if job.is_done or is_locked(job.path / "lock"):
+        return
+    try:
+        job = create_evaluation_job(request, predictor.sha256, data_fingerprint)
+        with job.locked():
+            job.save_state("running")
+            rows, reporter = choose_split(splits, "valid", request.config), JobReporter(job)
+            reporter.on_phase("Scoring the validation reviews", len(rows))
+            evaluate_split(predictor, rows, data_fingerprint, "valid", reporter.on_progress)
+    except Exception as error:  # noqa: BLE001 (the split that was asked for is scored, whatever happens here)
+        print(f"The validation reviews could not be scored: {error}", flush=True)
+        with suppress(ReviewscopeError):
+            job.save_state("failed", str(error) if isinstance(error, ReviewscopeError) else repr(error))
 
 
 def evaluate_split(
@@ -158,6 +211,37 @@ def load_results(path: Path) -> Results:
         raise ReviewscopeError(f"Could not read {path} ({str(error)[:200]}). Score the split again.") from error
     labels, logits = table["label"].to_numpy().astype(np.int64), table["logit"].to_numpy().astype(np.float64)
     return Results(labels, logits, probability_of(logits))
+
+
+def describe_trust(results: Results, calibration: Calibration | None) -> dict[str, Any]:
+    """Return how far probabilities can be trusted, as plain JSON values.
+
+    Args:
+        results: A model's verdicts on N reviews; N may be 0.
+        calibration: The model's.
+
+    Returns:
+        ``temperature``; ``ece_before`` and ``ece_after`` dividing the logits by it, 0 to 1; ``ece_after_reason``, why
+        the two cannot be told, else None; ``risk_coverage``, a list of the surest 10, 20 .. 100 % of the reviews, each
+        with coverage, n, accuracy and its 95 % interval (low, high). What is undefined is None.
+    """
+    after = reliability(results.labels, results.logits, calibration.temperature).error if calibration else None
+    curve = risk_coverage(results.labels, results.logits)
+    points = [{name: column[place] for name, column in vars(curve).items()} for place in range(9, 100, 10)]
+    return {
+        "temperature": calibration.temperature if calibration else None,
+        "ece_before": _plain(reliability(results.labels, results.logits).error),
+        "ece_after": _plain(after),
+        "ece_after_reason": None if calibration else NO_CALIBRATION,
+        "risk_coverage": [{name: _plain(value) for name, value in point.items()} for point in points],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as JSON has it: NaN is None."""
+    if value is None or np.isnan(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def evaluation_folder(model_sha256: str, data_fingerprint: str, split: str) -> Path:

@@ -27,10 +27,16 @@ class Predictions:
     Attributes:
         logits: float32 (N).
         temperature: What validation says that logits must be divided by for honest probabilities; 1 changes nothing.
+        cut: A verdict is positive where the logit is above it; 0 is probability 0.5.
     """
 
     logits: NDArray[np.float32]
     temperature: float = 1.0
+    cut: float = 0.0
+
+    def at(self, cut: float) -> "Predictions":
+        """Return the same scores with verdicts at another cut: ``core.model_settings.Cutoffs.cut``."""
+        return replace(self, cut=cut)
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -44,13 +50,19 @@ class Predictions:
 
     @property
     def confidences(self) -> NDArray[np.float64]:
-        """Probability of the predicted class, float64 (N), 0.5 to 1."""
-        return np.maximum(self.probabilities, 1 - self.probabilities)
+        """Probability of the predicted class, float64 (N), 0.5 to 1; at another cut than 0 it may be below 0.5."""
+        return np.where(self._are_positive, self.probabilities, 1 - self.probabilities)
 
     @property
     def sentiments(self) -> list[str]:
-        """ "Negative" or "Positive", N of them; a probability of exactly 0.5 is negative."""
-        return [SENTIMENTS[int(logit > 0)] for logit in self.logits]
+        """ "Negative" or "Positive", N of them; a probability of exactly the threshold is negative."""
+        return [SENTIMENTS[int(positive)] for positive in self._are_positive]
+
+    @property
+    def _are_positive(self) -> NDArray[np.bool_]:
+        # In double precision, as results that were kept are compared too: float32 would round the cut.
+        positive: NDArray[np.bool_] = self.logits.astype(np.float64) > self.cut
+        return positive
 
 
 class Predictor:
@@ -118,7 +130,7 @@ def load_model(reference: str | Path = "starter") -> tuple[SentimentModel, Encod
 def predict_sentiment(
     text: str, model: SentimentModel, vocab: Encoder, device: torch.device | str
 ) -> tuple[str, float, float]:
-    """Read one review.
+    """Read one review; the verdict is the one at probability 0.5, whatever threshold a workspace keeps for the model.
 
     Args:
         text: The review.

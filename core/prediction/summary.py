@@ -1,7 +1,7 @@
 """What a scored table says: shares with intervals, by group and over time. Frames and arrays in, frames out.
 
-A probability below ``NOT_SURE[0]`` is negative, from ``NOT_SURE[1]`` on positive; between lies "not sure", which
-counts on neither side. A share positive is always of all scored rows, those not sure included.
+A probability inside the band of ``Cutoffs`` is "not sure" and counts on neither side; outside it is negative or
+positive by the threshold. A share positive is always of all scored rows, those not sure included.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.evaluation.intervals import Interval, wilson_interval
+from core.model_settings import Cutoffs
 
-NOT_SURE = (0.40, 0.60)
+USUAL = Cutoffs()
 BINS = 40
 MOST_DISTINCT = 200
 MOST_GROUPS = 20
@@ -86,11 +87,22 @@ class ColumnFacts:
         return 2 <= self.distinct <= MOST_DISTINCT
 
 
-def count_sides(probabilities: NDArray[np.float64]) -> Counts:
+def count_sides(probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> Counts:
     """Count the rows on each side; a NaN (a row without a score) counts nowhere."""
-    negative = int((probabilities < NOT_SURE[0]).sum())
-    positive = int((probabilities >= NOT_SURE[1]).sum())
-    return Counts(negative, int((~np.isnan(probabilities)).sum()) - negative - positive, positive)
+    scored = probabilities[~np.isnan(probabilities)]
+    not_sure, positive = is_not_sure(scored, cutoffs), is_positive(scored, cutoffs)
+    return Counts(int((~not_sure & ~positive).sum()), int(not_sure.sum()), int(positive.sum()))
+
+
+def is_not_sure(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> NDArray[np.bool_]:
+    """Tell which probabilities lie inside the band, as ``Cutoffs.side`` does of one."""
+    inside: NDArray[np.bool_] = (probabilities >= cutoffs.unsure_low) & (probabilities < cutoffs.unsure_high)
+    return inside
+
+
+def is_positive(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> NDArray[np.bool_]:
+    """Tell which probabilities are positive and not inside the band."""
+    return (probabilities > cutoffs.threshold) & ~is_not_sure(probabilities, cutoffs)
 
 
 def least_rows(scored: int) -> int:
@@ -98,15 +110,32 @@ def least_rows(scored: int) -> int:
     return min(LEAST_IN_GROUP, max(10, int(np.ceil(LEAST_SHARE_IN_GROUP * scored))))
 
 
-def score_histogram(probabilities: NDArray[np.float64]) -> pd.DataFrame:
-    """Count scores in ``BINS`` equal bins: low, high, count, and the side ("negative", "not sure", "positive")."""
-    edges = np.arange(BINS + 1) / BINS  # unlike linspace this hits 0.60 exactly, so no bin lies on two sides
-    counts, _ = np.histogram(probabilities[~np.isnan(probabilities)], edges)
-    sides = np.select([edges[:-1] < NOT_SURE[0], edges[:-1] < NOT_SURE[1]], ["negative", "not sure"], "positive")
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": counts, "side": sides})
+def score_histogram(probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> pd.DataFrame:
+    """Count scores in ``BINS`` equal bins: low, high, side ("negative", "not sure", "positive"), count, below.
+
+    A bin that an end of the band lies inside has a row for each of its sides; ``below`` is the number of scores in the
+    rows of the same bin before it, on which a bar of stacked sides stands.
+    """
+    edges = np.arange(BINS + 1) / BINS  # unlike linspace this hits 0.60 exactly, so no bin lies on two sides there
+    scored = probabilities[~np.isnan(probabilities)]
+    not_sure, positive = is_not_sure(scored, cutoffs), is_positive(scored, cutoffs)
+    of_side = {"negative": scored[~not_sure & ~positive], "not sure": scored[not_sure], "positive": scored[positive]}
+    counts = {side: np.histogram(values, edges)[0] for side, values in of_side.items()}
+    below = dict(zip(counts, np.cumsum([np.zeros(BINS, np.int64), *counts.values()], axis=0), strict=False))
+    frame = pd.concat(
+        [
+            pd.DataFrame({"low": edges[:-1], "high": edges[1:], "side": side, "count": counts[side],
+                          "below": below[side]})
+            for side in counts
+        ],
+        ignore_index=True,
+    )  # fmt: skip
+    middle_side = [cutoffs.side(float(middle)) for middle in (frame["low"] + frame["high"]) / 2]
+    is_shown = (frame["count"] > 0) | (frame["side"] == middle_side)
+    return frame[is_shown].sort_values(["low", "below"], kind="stable").reset_index(drop=True)
 
 
-def share_by_group(values: pd.Series, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+def share_by_group(values: pd.Series, probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> pd.DataFrame:
     """Return the share positive by a column's values, highest first.
 
     The columns are group, n, positive, share, low, high, pooled. Values with fewer rows than ``least_rows``, and those
@@ -114,7 +143,9 @@ def share_by_group(values: pd.Series, probabilities: NDArray[np.float64]) -> pd.
     an empty name. Blanks around a value do not make another; a row without a score is left out.
     """
     is_scored = ~np.isnan(probabilities)
-    frame = pd.DataFrame({"group": _plain(values)[is_scored], "is_positive": probabilities[is_scored] >= NOT_SURE[1]})
+    frame = pd.DataFrame(
+        {"group": _plain(values)[is_scored], "is_positive": is_positive(probabilities[is_scored], cutoffs)}
+    )
     groups = frame.groupby("group", observed=True)["is_positive"].agg(n="size", positive="sum").reset_index()
     groups = groups.sort_values(["n", "group"], ascending=[False, True], kind="stable").reset_index(drop=True)
     stands_alone = (groups["n"] >= least_rows(int(is_scored.sum()))) & (groups.index < MOST_GROUPS)
@@ -132,7 +163,7 @@ def share_by_group(values: pd.Series, probabilities: NDArray[np.float64]) -> pd.
 
 
 def share_over_time(
-    days: pd.Series, probabilities: NDArray[np.float64], unit: Unit | None = None
+    days: pd.Series, probabilities: NDArray[np.float64], unit: Unit | None = None, cutoffs: Cutoffs = USUAL
 ) -> tuple[Unit, pd.DataFrame]:
     """Return the share positive by day, week, month, quarter or year: start, n, positive, share, low, high.
 
@@ -143,11 +174,12 @@ def share_over_time(
         days: Of ``parse_days``; NaT where there is none.
         probabilities: Of the same rows; NaN where there is none.
         unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None.
+        cutoffs: Say what is positive.
     """
     has_both = days.notna().to_numpy() & ~np.isnan(probabilities)
-    days, is_positive = days[has_both], probabilities[has_both] >= NOT_SURE[1]
+    days, positive = days[has_both], is_positive(probabilities[has_both], cutoffs)
     unit = unit or _finest_unit(days)
-    buckets = pd.DataFrame({"start": days.dt.to_period(UNITS[unit]), "is_positive": is_positive})
+    buckets = pd.DataFrame({"start": days.dt.to_period(UNITS[unit]), "is_positive": positive})
     found = pd.DataFrame(buckets.groupby("start")["is_positive"].agg(n="size", positive="sum"))
     if len(found):
         every = pd.period_range(found.index.min(), found.index.max(), freq=UNITS[unit])
@@ -193,9 +225,15 @@ def parse_days(values: pd.Series, date_format: str) -> pd.Series:
     return moments.dt.tz_localize(None)
 
 
-def order_rows(probabilities: NDArray[np.float64], order: Order, most: int) -> NDArray[np.int64]:
-    """Return the places of the ``most`` first scored rows in an order; of equals the earlier comes first."""
-    keys = {"negative": probabilities, "positive": -probabilities, "unsure": np.abs(probabilities - 0.5)}[order]
+def order_rows(
+    probabilities: NDArray[np.float64], order: Order, most: int, cutoffs: Cutoffs = USUAL
+) -> NDArray[np.int64]:
+    """Return the places of the ``most`` first scored rows in an order; of equals the earlier comes first.
+
+    The least sure are those nearest to the threshold.
+    """
+    distance = np.abs(probabilities - cutoffs.threshold)
+    keys = {"negative": probabilities, "positive": -probabilities, "unsure": distance}[order]
     places = np.argsort(keys, kind="stable")  # NaN goes last
     return places[: min(most, int((~np.isnan(probabilities)).sum()))]
 

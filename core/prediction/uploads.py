@@ -22,6 +22,7 @@ from core.data.tables import MAX_SHOWN, TableFormat, TableWriter, column_index, 
 from core.errors import JobError, ReviewscopeError, TableError
 from core.files import atomic_writer, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
+from core.model_settings import Cutoffs
 from core.prediction.bulk import REJECT_COLUMNS, SCORE_COLUMNS, Ledger, RowWriter, output_columns, score_table
 from core.prediction.predictor import Predictor
 from core.prediction.summary import ColumnFacts, Counts, count_sides, look_at_column
@@ -44,13 +45,14 @@ class UploadAbout(Section):
 
 
 class BulkRequest(Section):
-    """What a bulk job was asked to do."""
+    """What a bulk job was asked to do; ``cutoffs`` are those of the model when it was asked, and stay the file's."""
 
     model: str
     model_sha256: str
     text_column: str
     encoding: str
     delimiter: str
+    cutoffs: Cutoffs = Cutoffs()
 
 
 class BulkResult(Section):
@@ -247,7 +249,9 @@ def create_bulk_job(upload: Upload, request: BulkRequest) -> BulkJob:
         ReviewscopeError: The table has no such column.
     """
     column_index(upload.sniff(request.encoding, request.delimiter), request.text_column)
-    key = hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:12]
+    # Without what is usual, so that a job of a time before the field is found again.
+    asked = request.model_dump_json(exclude_defaults=True)
+    key = hashlib.sha256(asked.encode()).hexdigest()[:12]
     job = BulkJob(upload.path / f"job-{key}")
     if job.is_active or (job.exists and job.state.status == "finished"):
         return job
@@ -313,7 +317,7 @@ def _count_rows(job: BulkJob, table_format: TableFormat, reporter: JobReporter) 
 
 def _summarise(job: BulkJob, ledger: Ledger, table_format: TableFormat, is_complete: bool) -> BulkResult:
     probabilities = pq.read_table(job.columns_file, columns=["_probability"])["_probability"].to_numpy()
-    counts = count_sides(probabilities)
+    counts = count_sides(probabilities, job.request.cutoffs)
     is_scored = ~np.isnan(probabilities)
     facts = []
     for number in range(len(table_format.columns)):  # one column after the other, for the memory
@@ -348,6 +352,7 @@ def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat
             job.request.text_column,
             writers,
             rejects,
+            cutoffs=job.request.cutoffs,
             on_progress=reporter.on_progress,
             should_stop=reporter.should_stop,
         )

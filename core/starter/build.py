@@ -10,7 +10,7 @@ from core.errors import ReviewscopeError
 from core.evaluation.metrics import METRICS
 from core.files import write_bytes
 from core.models.model_file import load_model_file, save_model
-from core.prediction.evaluating import Evaluation, evaluate_split
+from core.prediction.evaluating import Evaluation, EvaluationJob, describe_trust, evaluate_split, load_results
 from core.prediction.predictor import Predictor
 from core.runs import RunResult
 from core.training.job import train
@@ -24,7 +24,7 @@ def main() -> None:
     run, result = train("fast", "imdb", name="starter-build")
     trained = load_model_file(run.model_file)
     architecture = trained.architecture.model_copy(update={"dtype": "F16"})
-    save_model(settings.STARTER_FILE, trained.model, trained.encoder, architecture)
+    save_model(settings.STARTER_FILE, trained.model, trained.encoder, architecture, trained.calibration)
     size = settings.STARTER_FILE.stat().st_size
     if size > LARGEST_BYTES:
         raise ReviewscopeError(f"The starter has {size:,} bytes; at most {LARGEST_BYTES:,} may be shipped.")
@@ -44,6 +44,9 @@ def model_card(predictor: Predictor, result: RunResult, evaluation: Evaluation, 
         rows.append(f"| {entry.title} | {metric.value:.4f} | {metric.low:.4f} to {metric.high:.4f} | {metric.method} |")
     preprocessing, model = predictor.architecture.preprocessing, predictor.architecture.model
     figures = "\n".join(rows)
+    calibration = predictor.calibration
+    assert calibration is not None  # the preset holds validation back
+    trust = describe_trust(load_results(EvaluationJob(evaluation.folder).results_file), calibration)
     return f"""# The starter model
 
 A linear model on word n-grams, weighted by naive-Bayes log-count ratios (preset `fast`). It reads an English film
@@ -56,6 +59,7 @@ review and gives the probability that it is {LABELS[1]}. `make starter` rebuilds
 | trained on | 22,500 reviews of the Large Movie Review Dataset's training split (Maas et al. 2011) |
 | passes | {result.best_epoch} of {result.epochs}, chosen on the other 2,500 reviews of that split |
 | accuracy on those 2,500 | {result.valid_accuracy:.4f} |
+| temperature | {calibration.temperature:.4f}, fitted on those {calibration.n:,} |
 | weights | {result.parameters:,} |
 | preprocessing | `{preprocessing.model_dump_json()}` |
 | model | `{model.model_dump_json()}` |
@@ -68,6 +72,9 @@ Scored once, after everything was chosen.
 | --- | --- | --- | --- |
 {figures}
 
+The calibration error is {trust["ece_before"]:.4f} of the probabilities as they are and {trust["ece_after"]:.4f} when the logits are divided by the
+temperature.
+
 123 texts of the test split also stand in the training split.
 
 ## Limits
@@ -76,7 +83,8 @@ Scored once, after everything was chosen.
   less accurate, and how much less is not measured here.
 - It knows two labels only. A neutral text gets one of them with a middling probability.
 - Sarcasm, and praise for one thing inside blame for another, mislead it.
-- Its probabilities are not calibrated.
+- The probability that it gives is the raw one. The calibrated one is that of its logit divided by the temperature, and
+  is calibrated on film reviews only.
 
 ## Data and licence
 

@@ -69,7 +69,7 @@ def baseline_config(config: RunConfig) -> RunConfig:
 
 def baseline_folder(config: RunConfig, fingerprint: str) -> Path:
     """Return where the line to beat is kept: by all that it depends on."""
-    content = f"{baseline_config(config).model_dump_json(exclude={'data': {'path'}})} {fingerprint}"
+    content = f"{baseline_config(config).model_dump_json(exclude={'data': {'path', 'corrections'}})} {fingerprint}"
     return settings.home() / "cache" / "baselines" / hashlib.sha256(content.encode()).hexdigest()[:32]
 
 

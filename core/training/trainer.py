@@ -357,8 +357,9 @@ def encode_split(encoder: Encoder, split: LabelledTexts) -> EncodedSplit:
 
 
 def hash_settings(config: RunConfig, fingerprint: str) -> str:
-    """Return a name for all that a checkpoint's weights depend on."""
-    return hashlib.sha256(f"{config.model_dump_json()} {fingerprint}".encode()).hexdigest()
+    """Return a name for all that a checkpoint's weights depend on; of corrected labels the fingerprint tells."""
+    document = config.model_dump_json(exclude={"data": {"corrections"}})
+    return hashlib.sha256(f"{document} {fingerprint}".encode()).hexdigest()
 
 
 def prepare_torch(seed: int) -> None:

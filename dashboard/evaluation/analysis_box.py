@@ -27,7 +27,9 @@ def analysis_job(view: Scored, kind: str, **options: Any) -> AnalysisJob:
     )  # fmt: skip
 
 
-def draw_until_done(job: AnalysisJob, what: str, how: str, button: str, height: int = 290) -> bool:
+def draw_until_done(
+    job: AnalysisJob, what: str, how: str, button: str, height: int = 290, *, auto: bool = False, place: str = ""
+) -> bool:
     """Draw what stands in place of a look's result until it is there; tell whether it is.
 
     Args:
@@ -36,11 +38,15 @@ def draw_until_done(job: AnalysisJob, what: str, how: str, button: str, height: 
         how: One sentence: how it is made, and how long it takes.
         button: The label of the button that starts it.
         height: Of what will stand here, in pixels.
+        auto: Whether it starts by itself; one that ended early waits for the button all the same.
+        place: Tells two boxes of the same look on one page apart.
     """
     if job.is_done:
         return True
-    kind = job.request.kind
-    status = job.state.status if (job.path / "state.json").exists() else None
+    kind = job.request.kind + place
+    if auto and not job.exists and not recall(REFUSED):
+        start_analysis(job)
+    status = job.state.status if job.exists else None
     start = partial(start_analysis, job)
     if error := recall(REFUSED):
         forget(REFUSED)
@@ -73,13 +79,18 @@ def draw_progress(job: AnalysisJob) -> None:
     status = job.state.status
     if job.is_done or status not in ("queued", "running"):
         st.rerun()
+    draw_progress_box(job, status)
+
+
+def draw_progress_box(job: AnalysisJob, status: str, place: str = "") -> None:
+    """Draw how far a queued or running look is."""
     progress = job.progress if status == "running" else None
     words = "Waiting for its turn." if status == "queued" else "Loading the data."
     share = 0.0
     if progress:
         words, share = progress.phase, min(progress.done / progress.total, 1.0) if progress.total else 0.0
     colour = status_colour(status, current_tokens())
-    with st.container(border=True, key=f"analysis_progress_{job.request.kind}"):
+    with st.container(border=True, key=f"analysis_progress_{job.request.kind}{place}"):
         st.html(f'<div class="rs"><i class="rs-dot" style="background:{colour}"></i>{words}</div>')
         st.progress(share)
         draw_caption("It goes on without this page, and is kept.")

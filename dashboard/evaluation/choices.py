@@ -11,11 +11,16 @@ from core.default_model import STARTER
 from core.errors import ReviewscopeError
 from core.evaluation.curves import BINS, bin_edges
 from core.evaluation.selection import LABELS, PAIRS, Order, Pair, Selection
+from core.evaluation.themes import THEMES
+from core.label_reviews import FAULTS
 from core.prediction.evaluating import EvaluationJob
 from core.runs import list_runs
+from dashboard import run_facts
 from dashboard.state import forget, from_url, recall, remember, to_url
+from dashboard.table_choice import table_from_url
 
 SPLITS = {"test": "test", "valid": "validation", "train": "train"}
+ALL = "all"
 ORDERS: Mapping[Order, str] = {
     "confident": "Most confident first",
     "unsure": "Least sure first",
@@ -61,16 +66,19 @@ class DataChoice:
     def title(self) -> str:
         """Return what a list of choices calls it."""
         name = self.data_name
-        return f"{name[0].upper()}{name[1:]}, {SPLITS[self.split]}"
+        split = "all rows" if self.split == ALL else SPLITS[self.split]
+        return f"{name[:1].upper()}{name[1:]}, {split}"
 
     @property
     def data_name(self) -> str:
         """Return the data set's name; of a table, its file's."""
-        return {"imdb": "IMDB", "demo": "demo corpus"}.get(self.source) or Path(self.config.data.path or "table").name
+        return "demo corpus" if self.source == "demo" else run_facts.data_name(self.config)
 
     @property
     def sentence(self) -> str:
         """Return it as part of a sentence: "the test set of the demo corpus"."""
+        if self.split == ALL:
+            return f"the table {self.data_name}"
         article = "the " if self.source == "demo" else ""
         return f"the {SPLITS[self.split]} set of {article}{self.data_name}"
 
@@ -90,7 +98,7 @@ def list_models() -> list[ModelChoice]:
 
 
 def list_data(model: ModelChoice) -> list[DataChoice]:
-    """Return the splits of the model's own data, then the test splits of the others that are at hand."""
+    """Return the splits of the model's own data, the test splits of the others at hand, and the URL's table, whole."""
     own = model.config
     has_imdb = settings.data_folder() is not None
     choices = []
@@ -102,6 +110,8 @@ def list_data(model: ModelChoice) -> list[DataChoice]:
         if not is_listed and (source == "demo" or has_imdb):
             data = DataConfig.model_validate({"source": source})
             choices.append(DataChoice(source, "test", own.model_copy(update={"data": data})))
+    if table := table_from_url():
+        choices.append(DataChoice("table", ALL, table.apply(own)))
     return choices
 
 
@@ -111,9 +121,21 @@ def chosen_model(models: list[ModelChoice]) -> ModelChoice:
 
 
 def chosen_data(choices: list[DataChoice]) -> DataChoice:
-    """Return the split that the URL names, else the first."""
-    named = (from_url("data"), from_url("split"))
-    return next((choice for choice in choices if named == (choice.source, choice.split)), choices[0])
+    """Return the split that the URL names, else the first; of a data set alone, its first."""
+    source, split = from_url("data"), from_url("split")
+    return next((each for each in choices if each.source == source and split in (None, each.split)), choices[0])
+
+
+def missing_data(data: DataChoice) -> str:
+    """Say that the URL names other data than is shown, and why; nothing when it does not."""
+    source, split = from_url("data"), from_url("split")
+    if source is None or (source == data.source and split in (None, data.split)):
+        return ""
+    if source == "table" and split in (None, ALL):
+        why = "The table of this address is not here any more, or its columns and labels are not chosen to the end"
+    else:
+        why = f"This model is not offered {source[:40]!r}, {(split or 'any split')[:40]!r}"
+    return f"{why}; this is {data.sentence}."
 
 
 def estimate_seconds(model_sha256: str, n: int) -> float | None:
@@ -143,12 +165,32 @@ def selection_from_url() -> Selection:
         surest=_whole(_parameter("surest"), 1, 99),
         words=_parameter("words")[:MOST_WORDS],
         token=_parameter("token")[:MOST_WORDS],
-        theme=_parameter("theme")[:MOST_WORDS],
+        theme=_parameter("theme") if _parameter("theme") in THEMES else "",
         pair=cast(Pair, pair) if pair in PAIRS else None,
         area=_area(_parameter("area")),
         stars=_whole(_parameter("stars"), 1, 10),
-        fault=_parameter("fault")[:MOST_WORDS],
+        fault=fault if (fault := _parameter("fault")) in FAULTS else "",
     )
+
+
+def unread_filters() -> list[str]:
+    """Return what the URL names as a filter or order that is none, as "theme “nonsense”"."""
+    selection, order = selection_from_url(), _parameter("order")
+    read = {
+        "show": _parameter("show") == "all",
+        "labelled": selection.label is not None,
+        "read_as": selection.verdict is not None,
+        "confidence": selection.confidence is not None,
+        "at_least": selection.at_least is not None,
+        "surest": selection.surest is not None,
+        "theme": bool(selection.theme),
+        "pair": selection.pair is not None,
+        "area": bool(selection.area),
+        "stars": selection.stars is not None,
+        "fault": bool(selection.fault),
+        "order": order in ORDERS,
+    }
+    return [f"{name} “{_parameter(name)[:40]}”" for name, is_read in read.items() if _parameter(name) and not is_read]
 
 
 def selection_to_url(selection: Selection) -> None:
@@ -158,7 +200,7 @@ def selection_to_url(selection: Selection) -> None:
         "labelled": None if selection.label is None else LABELS[selection.label],
         "read_as": None if selection.verdict is None else LABELS[selection.verdict],
         "confidence": None if selection.confidence is None else _bin_name(selection.confidence),
-        "at_least": None if selection.at_least is None else f"{selection.at_least:.6g}",
+        "at_least": None if selection.at_least is None else repr(selection.at_least),
         "surest": None if selection.surest is None else str(selection.surest),
         "words": selection.words or None,
         "token": selection.token or None,
@@ -248,6 +290,41 @@ def open_bin(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
         return selection
     place = int(mark["bin"])
     return replace(selection, confidence=None if place == selection.confidence else place)
+
+
+def open_theme(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """Filter by the theme that was clicked; a second click takes the filter away."""
+    if (mark := clicked_mark(clicked)) is None:
+        return selection
+    theme = str(mark["theme"])
+    return replace(selection, theme="" if theme == selection.theme else theme)
+
+
+def open_token(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """Filter by the word that was clicked; a second click takes the filter away."""
+    if (mark := clicked_mark(clicked)) is None:
+        return selection
+    token = str(mark["word"])
+    return replace(selection, token="" if token == selection.token else token)
+
+
+def open_surest(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """Filter by the surest reviews up to the percentage that was clicked; a second click takes the filter away."""
+    if (mark := clicked_mark(clicked)) is None:
+        return selection
+    percentage = int(mark["surest"])
+    is_all = percentage >= 100 or percentage == selection.surest
+    return replace(selection, surest=None if is_all else percentage)
+
+
+def open_threshold(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
+    """List what counts as positive at the point of a curve that was clicked, right or wrong; a second click ends it."""
+    details = next((point["customdata"] for point in clicked.get("points", []) if point.get("customdata")), None)
+    if details is None:
+        return selection
+    threshold = float(details[2])
+    is_again = threshold == selection.at_least
+    return replace(selection, at_least=None if is_again else threshold, only_wrong=is_again)
 
 
 def chart_key(name: str) -> str:

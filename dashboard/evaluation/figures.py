@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.evaluation.metrics import METRICS
+from core.model_settings import probability_text
 from core.wording import decimal, percent
 from dashboard.components import draw_caption, draw_figure
 from dashboard.evaluation.view import Scored, capital
@@ -19,11 +20,13 @@ def draw_figures(view: Scored) -> None:
         for name, metric in evaluation.metrics.items():
             with st.container():
                 draw_figure(METRICS[name].title, metric, WRITE.get(name, percent))
-    confusion = evaluation.confusion
+    confusion, chosen = evaluation.confusion, view.settings
+    origin = "" if chosen.chosen_by == "default" else f", {chosen.origin}"
     read_positive = confusion.true_positives + confusion.false_positives
     positives = confusion.true_positives + confusion.false_negatives
     draw_caption(
         f"{capital(view.data.sentence)}, {evaluation.n:,} reviews. Precision is of the "
         f"{read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
-        "above probability 0.50. 95 % intervals: Wilson for shares and F1, DeLong for ROC AUC, normal for log loss."
+        f"above probability {probability_text(chosen.threshold)}{origin}. 95 % intervals: Wilson for shares and F1, "
+        "DeLong for ROC AUC, normal for log loss."
     )

@@ -1,25 +1,29 @@
-"""The section Overview: which errors there are, and how sure the model was of them."""
+"""The section Overview: which errors there are, how sure the model was of them, and what they have in common."""
 
 import streamlit as st
 
 from core.evaluation.selection import LABELS, Selection
+from core.model_settings import Cutoffs
 from core.wording import percent
 from dashboard.cache import confidence_charts, load_curves, matrix_chart
 from dashboard.components import draw_chart_title
-from dashboard.evaluation.choices import chart_key, open_bin, open_cell
+from dashboard.evaluation.choices import chart_key, open_bin, open_cell, open_theme
+from dashboard.evaluation.themes import draw_lifts
 from dashboard.evaluation.view import Scored
 from dashboard.tokens import current_tokens
 
-DOORS = {"matrix": open_cell, "counts": open_bin, "shares": open_bin}
+DOORS = {"matrix": open_cell, "counts": open_bin, "shares": open_bin, "lifts": open_theme}
 
 
 def draw(view: Scored, selection: Selection) -> None:
     """Draw the section."""
-    left, right = st.columns([2, 3], gap="large")
+    left, middle, right = st.columns([7, 8, 9], gap="medium")
     with left:
         draw_matrix(view, selection)
-    with right:
+    with middle:
         draw_confidence(view, selection)
+    with right:
+        draw_lifts(view, selection)
 
 
 def draw_matrix(view: Scored, selection: Selection) -> None:
@@ -55,13 +59,16 @@ def matrix_finding(false_positives: int, false_negatives: int) -> str:
 
 def draw_confidence(view: Scored, selection: Selection) -> None:
     """Draw how many reviews and what share of wrong ones there are at each confidence; bars are filters."""
-    tokens, bins = current_tokens(), load_curves(view.job)[0]
+    tokens, bins = current_tokens(), load_curves(view.job, view.results.cut)[0]
+    key = [("right", tokens.quiet), ("wrong", tokens.wrong)]
+    key += [("not sure", tokens.not_sure)] if view.settings.unsure_confidences else []
     sure, wrong = int((bins.right + bins.wrong)[-4:].sum()), int(bins.wrong[-4:].sum())
     draw_chart_title(
         f"Of {sure:,} reviews read with 90 % confidence or more, {percent(wrong / sure)} are wrong"
         if sure else "No review was read with 90 % confidence",
-        "Above: how many reviews. Below: share wrong, with 95 % interval. Click a bar to read its reviews.",
-        [("right", tokens.quiet), ("wrong", tokens.wrong)],
+        "Above: how many reviews. Below: share wrong, with 95 % interval. Click a bar to read its reviews."
+        + shade_words(view.settings),
+        key,
     )  # fmt: skip
     counts, shares = confidence_charts(view.job, selection.confidence, tokens)
     st.vega_lite_chart(
@@ -72,3 +79,10 @@ def draw_confidence(view: Scored, selection: Selection) -> None:
         shares, theme=None, on_select="rerun",
         key=chart_key("shares"), alt="Share of wrong verdicts by confidence, with 95 % intervals.",
     )  # fmt: skip
+
+
+def shade_words(cutoffs: Cutoffs) -> str:
+    """Say what the shade means where it does not lie the same for both classes."""
+    if len(cutoffs.unsure_confidences) < 2:
+        return ""
+    return " The shade is darker where reviews read either way are not sure, lighter where those of one class are."

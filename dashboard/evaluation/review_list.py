@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from core.evaluation.curves import BINS
 from core.evaluation.selection import LABELS, Selection, describe_bin
-from dashboard.components import draw_section, empty_box
+from dashboard.cache import load_predictor
+from dashboard.components import draw_caption, draw_section, empty_box
 from dashboard.evaluation import choices
 from dashboard.evaluation.drawer import Drawer, open_drawer
+from dashboard.evaluation.other_model import find_other
 from dashboard.evaluation.outside import outside_masks, titles
-from dashboard.evaluation.review_rows import csv_of_reviews, frame_of_reviews
+from dashboard.evaluation.review_rows import csv_of_reviews, frame_of_reviews, parquet_of_reviews
 from dashboard.evaluation.view import Scored
 from dashboard.state import forget, recall, remember
 
@@ -23,6 +25,11 @@ Rows = NDArray[np.int64]
 ROWS_A_PAGE = 10
 ROW_HEIGHT = 38
 ANY = "any"
+FILTER_NAMES = {
+    "label": "label", "verdict": "verdict", "only_wrong": "errors only", "confidence": "confidence",
+    "at_least": "probability", "surest": "surest", "words": "search", "token": "word", "theme": "theme",
+    "pair": "other run", "area": "area", "stars": "stars", "fault": "judgement",
+}  # fmt: skip
 
 
 def draw_reviews(view: Scored, selection: Selection) -> None:
@@ -40,6 +47,9 @@ def draw_reviews(view: Scored, selection: Selection) -> None:
     first = (page - 1) * ROWS_A_PAGE
     place = take_row_click()
     frame = frame_of_reviews(results, view.rows.texts, rows[first : first + ROWS_A_PAGE], first + 1)
+    if selection.pair and (other := find_other(view)):
+        verdicts = other.verdicts[rows[first : first + ROWS_A_PAGE]]
+        frame.insert(list(frame.columns).index("Words"), "Other run", [LABELS[verdict] for verdict in verdicts])
     draw_table(frame)
     draw_pagination(pages, page)
     if place is not None and first + place < len(rows):
@@ -91,28 +101,56 @@ def change_filter(name: str) -> None:
 
 
 def draw_filter_line(view: Scored, rows: Rows, selection: Selection, order: str) -> None:
-    """Draw what the filters come to in words, the way out of them, the order and the download."""
+    """Draw what the filters come to in words, the ways out of them, the order and the download."""
+    said = selection.parts(titles(view, selection))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            said, count = selection.describe(titles(view)), f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
-            of = f" of {len(view.results):,}{': ' if said else ''}{escape(said)}"
+        with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+            count = f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
+            of = f" of {len(view.results):,}{': ' if said else ''}{escape(', '.join(said.values()))}"
             st.html(f'<div class="rs"><b style="font-weight:600">{count}</b>{of}</div>')
             if not selection.is_default:
-                st.button(
-                    "Clear", icon=":material/close:", type="tertiary", key="evaluation_clear",
-                    on_click=partial(choices.selection_to_url, Selection()),
-                )  # fmt: skip
+                draw_ways_out(selection, list(said))
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
             remember("evaluation_order", order)
             st.selectbox(
                 "Order", list(choices.ORDERS), format_func=choices.ORDERS.__getitem__, key="evaluation_order",
                 label_visibility="collapsed", width=210, on_change=change_order,
             )  # fmt: skip
+            draw_downloads(view, rows)
+    if unread := choices.unread_filters():
+        draw_caption(f"The address asks for what is no filter here, so it was left out: {', '.join(unread)}.")
+
+
+def draw_ways_out(selection: Selection, filtered: list[str]) -> None:
+    """Draw a button for each filter that takes it away, and one for all."""
+    for name in filtered if len(filtered) > 1 else []:
+        st.button(
+            FILTER_NAMES[name], icon=":material/close:", type="tertiary", key=f"evaluation_without_{name}",
+            on_click=partial(choices.selection_to_url, selection.without(name)),
+        )  # fmt: skip
+    st.button(
+        "Clear all" if len(filtered) > 1 else "Clear", icon=":material/close:", type="tertiary", key="evaluation_clear",
+        on_click=partial(choices.selection_to_url, Selection()),
+    )  # fmt: skip
+
+
+def draw_downloads(view: Scored, rows: Rows) -> None:
+    """Draw the ways to take the listed reviews away; a file is made when its button is pressed."""
+    temperature = load_predictor(view.model.reference).temperature
+    of_reviews = (view.results, view.rows.texts, rows, temperature)
+    kinds = (
+        ("CSV for spreadsheets", "csv", "text/csv", partial(csv_of_reviews, *of_reviews)),
+        ("CSV, texts as they came", "raw.csv", "text/csv", partial(csv_of_reviews, *of_reviews, safe=False)),
+        ("Parquet", "parquet", "application/vnd.apache.parquet", partial(parquet_of_reviews, *of_reviews)),
+    )
+    with st.popover("Download", icon=":material/download:", disabled=not len(rows)):
+        draw_caption(f"{len(rows):,} listed review{'' if len(rows) == 1 else 's'}, in this order.")
+        for label, ending, mime, make in kinds:
             st.download_button(
-                "Download", partial(csv_of_reviews, view.results, view.rows.texts, rows), key="evaluation_download",
-                file_name=f"{view.model.reference}-{view.data.source}-{view.data.split}.csv", mime="text/csv",
-                icon=":material/download:", on_click="ignore", disabled=not len(rows),
+                label, make, key=f"evaluation_download_{ending}", on_click="ignore", width="stretch", mime=mime,
+                file_name=f"{view.model.reference}-{view.data.source}-{view.data.split}.{ending}",
             )  # fmt: skip
+        draw_caption("For spreadsheets: an apostrophe keeps a text from being run as a formula.")
 
 
 def change_order() -> None:
@@ -122,7 +160,7 @@ def change_order() -> None:
 
 def draw_nothing_matches(view: Scored, selection: Selection) -> None:
     """Draw what stands in place of an empty list."""
-    said = selection.describe(titles(view))
+    said = selection.describe(titles(view, selection))
     with empty_box("reviews", f"No review matches: {said}." if said else "There is no review.", ""):
         if not selection.is_default:
             st.button(
@@ -133,7 +171,8 @@ def draw_nothing_matches(view: Scored, selection: Selection) -> None:
 def take_row_click() -> int | None:
     """Return which row of the page was clicked; the table then gets a new key, so that the row can be clicked again."""
     event = recall(table_key())
-    rows = event["selection"]["rows"] if event else []
+    chosen = event["selection"] if event else {}
+    rows = [*chosen.get("rows", []), *(row for row, _ in chosen.get("cells", []))]
     if not rows:
         return None
     forget(table_key())
@@ -147,10 +186,10 @@ def table_key() -> str:
 
 
 def draw_table(frame: pd.DataFrame) -> None:
-    """Draw a page of reviews; a row opens the drawer."""
+    """Draw a page of reviews; a click on a row, or on any of its cells, opens the drawer."""
     st.dataframe(
         frame, hide_index=True, height="content", row_height=ROW_HEIGHT, on_select="rerun",
-        selection_mode="single-row", key=table_key(), alt="Reviews; choose a row to read the whole text.",
+        selection_mode=["single-row", "single-cell"], key=table_key(), alt="Reviews; choose a row to read the whole text.",
         column_config={
             "#": st.column_config.NumberColumn(width=50),
             "Confidence": st.column_config.ProgressColumn(
@@ -158,6 +197,7 @@ def draw_table(frame: pd.DataFrame) -> None:
             ),
             "Label": st.column_config.TextColumn(width=75),
             "Read as": st.column_config.TextColumn(width=75),
+            "Other run": st.column_config.TextColumn(width=80),
             "Review": st.column_config.TextColumn(width=640),
             "Words": st.column_config.NumberColumn(width=65, format="localized"),
         },

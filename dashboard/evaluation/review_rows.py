@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.data.tables import TableWriter
 from core.evaluation.selection import LABELS, Results
+from core.prediction.predictor import probability_of
 
 EXCERPT = 200
 READ_FOR_EXCERPT = 4_000
@@ -42,15 +44,48 @@ def excerpt(text: str) -> str:
     return folded if len(folded) <= EXCERPT and len(text) <= READ_FOR_EXCERPT else folded[:EXCERPT] + "…"
 
 
-def csv_of_reviews(results: Results, texts: pa.Array, rows: NDArray[np.int64]) -> bytes:
-    """Return the given reviews as CSV that a spreadsheet program opens and runs nothing of.
+def csv_of_reviews(
+    results: Results, texts: pa.Array, rows: NDArray[np.int64], temperature: float = 1.0, *, safe: bool = True
+) -> bytes:
+    """Return the given reviews as CSV.
 
-    ``index`` counts the split's reviews from 0. A NUL character, which no CSV can hold, becomes U+FFFD.
+    A NUL character, which no CSV can hold, becomes U+FFFD.
+
+    Args:
+        results: The verdicts on N reviews.
+        texts: large_string (N).
+        rows: Which reviews, in which order, int64.
+        temperature: Logits divided by it give the intensity.
+        safe: A spreadsheet program runs nothing of it; else the texts are as they came.
     """
     file = io.BytesIO()
-    writer = TableWriter(file, ["index", "label", "verdict", "probability", "confidence", "text"], safe=True)
-    for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
-        verdict = LABELS[results.verdicts[row]]
-        shares = float(results.probabilities[row]), float(results.confidences[row])
-        writer.write_row([row, LABELS[results.labels[row]], verdict, *shares, text.replace("\0", "\ufffd")])
+    table = table_of_reviews(results, texts, rows, temperature)
+    writer = TableWriter(file, table.column_names, safe=safe)
+    for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        writer.write_row([*row[:-1], row[-1].replace("\0", "\ufffd")])
     return file.getvalue()
+
+
+def parquet_of_reviews(
+    results: Results, texts: pa.Array, rows: NDArray[np.int64], temperature: float = 1.0
+) -> bytes:
+    """Return the given reviews as a Parquet file; arguments as ``csv_of_reviews``."""
+    file = io.BytesIO()
+    pq.write_table(table_of_reviews(results, texts, rows, temperature), file)
+    return file.getvalue()
+
+
+def table_of_reviews(results: Results, texts: pa.Array, rows: NDArray[np.int64], temperature: float) -> pa.Table:
+    """Return the given reviews as people take them away; ``index`` counts the split's reviews from 0."""
+    names = np.array(LABELS)
+    return pa.table(
+        {
+            "index": rows,
+            "label": pa.array(names[results.labels[rows]].tolist(), pa.string()),
+            "verdict": pa.array(names[results.verdicts[rows]].tolist(), pa.string()),
+            "probability": results.probabilities[rows],
+            "confidence": results.confidences[rows],
+            "intensity": probability_of(results.logits[rows] / temperature),
+            "text": texts.take(pa.array(rows)),
+        }
+    )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.data.labelled import LabelledTexts
 from core.evaluation.selection import Results
+from core.model_settings import ModelSettings, load_settings
 from core.prediction.evaluating import Evaluation, EvaluationJob
 from dashboard.evaluation.choices import DataChoice, ModelChoice
 
@@ -27,6 +28,11 @@ class View:
     rows: LabelledTexts
     sha256: str
     fingerprint: str
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Return the model's threshold and band."""
+        return load_settings(self.sha256)
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_a_table_with_an_odd_label_names_the_first_such_row(tmp_path: Path) -> N
     path = tmp_path / "odd.csv"
     path.write_text("text,label\n" + "good,1\nbad,0\n" * 20 + "hm,maybe\nshort\n")
     sentence = fail("train", "--data", path)
-    assert "2 rows cannot be trained on" in sentence and "line 42: the label 'maybe'" in sentence
+    assert "2 rows cannot be used" in sentence and "line 42: the label 'maybe'" in sentence
 
 
 def test_stars_are_trained_on_once_their_labels_are_mapped(tmp_path: Path) -> None:

@@ -168,6 +168,34 @@ def test_a_file_whose_header_length_begins_like_a_zip_archive_can_be_read(path: 
     assert len(read_tensor_file(path, FORMAT).document) == filler
 
 
+EXTRA = '{"about":"größer 🎬"}'
+
+
+def test_an_extra_document_comes_back_and_has_no_part_in_the_checksum(path: Path, sound: bytes) -> None:
+    sha256 = write_tensor_file(path, FORMAT, DOCUMENT, TENSORS, EXTRA)
+    file = read_tensor_file(path, FORMAT)
+    assert (file.document, file.extra, file.sha256) == (DOCUMENT, EXTRA, sha256)
+    assert write_tensor_file(path, FORMAT, DOCUMENT, TENSORS) == sha256
+    assert path.read_bytes() == sound and read_tensor_file(path, FORMAT).extra is None
+
+
+def test_the_checksum_of_an_extra_document_is_the_one_worked_by_hand(path: Path) -> None:
+    sha256 = write_tensor_file(path, FORMAT, "", {"a": ONE}, "found out")
+    expected = hashlib.sha256(f"{sha256} found out".encode()).hexdigest()
+    assert f'\\"extra_sha256\\": \\"{expected}\\"'.encode() in path.read_bytes()
+
+
+def test_a_flipped_bit_anywhere_in_a_file_with_an_extra_document_is_found(path: Path) -> None:
+    write_tensor_file(path, FORMAT, DOCUMENT, {"a": ONE}, '{"temperature":0.875}')
+    assert_flips_are_found(path, range(path.stat().st_size * 8))
+
+
+def extra_of(extra: str, sha256: str | None = None) -> dict[str, Any]:
+    """Return what the metadata says of an extra document, with a checksum that fits ``sha256``, by default ours."""
+    whole = sha256 or hash_content(DOCUMENT, {"a": ONE})
+    return {"extra": extra, "extra_sha256": hashlib.sha256(f"{whole} {extra}".encode()).hexdigest()}
+
+
 def test_every_truncation_is_found(path: Path, sound: bytes) -> None:
     for length in range(len(sound)):
         assert_refused(path, sound[:length])
@@ -320,6 +348,7 @@ def test_a_crafted_file_without_any_fault_is_read(path: Path) -> None:
 
 NOT_A_FILE_OF_OURS = "it is not a file of Reviewscope"
 NOT_ALONE = "its metadata is not format, document and sha256 alone"
+EXTRA_DAMAGED = "its extra document does not match its SHA-256"
 CONTENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "another format": ({"format": "reviewscope-model/1"}, "says that it is a .*reviewscope-model/1.* file; a a-test/1"),
     "a format that is a number": ({"format": 1}, "says that it is a .*1.* file; a a-test/1"),
@@ -334,6 +363,14 @@ CONTENTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "another document": ({"document": "{}"}, "does not match its SHA-256"),
     "another checksum": ({"sha256": "0" * 64}, "does not match its SHA-256"),
     "half a character": ({"document": "\ud800"}, "not a file of Reviewscope|metadata|damaged|SHA-256"),
+    "an extra document alone": ({"extra": "{}"}, NOT_ALONE),
+    "an extra checksum alone": ({"extra_sha256": "0" * 64}, NOT_ALONE),
+    "an extra document that is an object": ({**extra_of("{}"), "extra": {}}, NOT_ALONE),
+    "a further key beside an extra document": ({**extra_of("{}"), "author": "x"}, NOT_ALONE),
+    "another extra document": ({**extra_of("{}"), "extra": "{ }"}, EXTRA_DAMAGED),
+    "an extra document of another model": (extra_of("{}", "0" * 64), EXTRA_DAMAGED),
+    "an extra checksum that is a number": ({**extra_of("{}"), "extra_sha256": 0}, EXTRA_DAMAGED),
+    "half a character as extra document": ({**extra_of("{}"), "extra": "\ud800"}, EXTRA_DAMAGED),
 }
 
 

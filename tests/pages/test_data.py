@@ -189,7 +189,7 @@ def test_values_that_mean_nothing_yet_must_be_chosen() -> None:
     labels = ["neg", "pos", "so so"]
     found = upload([(f"review {row}", labels[row % 3]) for row in range(90)])
     app = open_page("training", data="table", table=found.upload_id)
-    assert "30 rows cannot be trained on before you choose how so so is read" in html_of(app)
+    assert "30 rows cannot be used before you choose how so so is read" in html_of(app)
     assert app.button(key="start").disabled and not app.code
     app.selectbox(key=f"labels-{found.upload_id}-1-2").set_value("left out").run()
     assert not app.button(key="start").disabled and "30 rows labelled so so are left out" in html_of(app)

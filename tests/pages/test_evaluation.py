@@ -304,9 +304,9 @@ def test_the_download_holds_what_is_listed_and_no_formula() -> None:
     texts = pa.array(["=HYPERLINK(1)", 'a "quoted",\nfilm\0', "fine"], pa.large_string())
     content = csv_of_reviews(results, texts, np.array([1, 0]))
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
-    assert rows[0] == ["index", "label", "verdict", "probability", "confidence", "text"]
-    assert rows[1][:3] == ["1", "positive", "negative"] and rows[1][5] == 'a "quoted",\nfilm\ufffd'
-    assert rows[2][0] == "0" and rows[2][5] == "'=HYPERLINK(1)" and float(rows[2][4]) == pytest.approx(0.8808, abs=1e-4)
+    assert rows[0] == ["index", "label", "verdict", "probability", "confidence", "intensity", "text"]
+    assert rows[1][:3] == ["1", "positive", "negative"] and rows[1][6] == 'a "quoted",\nfilm\ufffd'
+    assert rows[2][0] == "0" and rows[2][6] == "'=HYPERLINK(1)" and float(rows[2][4]) == pytest.approx(0.8808, abs=1e-4)
     assert len(rows) == 3
 
 

@@ -193,7 +193,17 @@ def turned(comparison: Comparison) -> Comparison:
         name: Difference(-value_of(each), -ends_of(each)[1], -ends_of(each)[0], each.method)
         for name, each in c.differences.items()
     }
-    return Comparison(c.n, c.only_b_right, c.only_a_right, c.both_right, c.both_wrong, c.p, differences)
+    assert c.a_beats_b is not None
+    return Comparison(
+        c.n,
+        c.only_b_right,
+        c.only_a_right,
+        c.both_right,
+        c.both_wrong,
+        c.p,
+        differences,
+        pytest.approx(1 - c.a_beats_b),
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -325,8 +335,8 @@ def test_logits_of_other_reviews_are_refused(function: Callable[[Labels, Logits,
 def test_a_shown_difference_is_told_from_the_better_model_s_side() -> None:
     finding = (
         "strong-1 is better, and chance does not explain it",
-        "strong-1 gets 0.94 points more right (95 % interval 0.67 to 1.21; McNemar p < 0.001). It alone is right on "
-        "731 reviews, fast-3 alone on 496, and both miss 1,241.",
+        "strong-1 gets 0.94 points more right (95 % interval 0.67 to 1.21; McNemar p < 0.001) and beats fast-3 in all "
+        "2,000 redraws of the reviews. It alone is right on 731 reviews, fast-3 alone on 496, and both miss 1,241.",
     )
     labels, logits_a, logits_b = scores_with(731, 496, 22_532, 1_241)
     assert describe_comparison(compare_paired(labels, logits_a, logits_b), "strong-1", "fast-3") == finding
@@ -337,9 +347,34 @@ def test_a_difference_that_chance_explains_is_told_as_none_shown() -> None:
     title, sentence = describe_comparison(compare_paired(*scores_with(12, 5, 70, 13)), "old", "new")
     assert title == "No difference shown: 7.0 points, -1.4 to 15.1"
     assert sentence == (
-        "old gets 7.00 points more right (95 % interval -1.41 to 15.13; McNemar p = 0.143). It alone is right on 12 "
-        "reviews, new alone on 5, and both miss 13."
+        "old gets 7.00 points more right (95 % interval -1.41 to 15.13; McNemar p = 0.143) and beats new in 95 of 100 "
+        "redraws of the reviews. It alone is right on 12 reviews, new alone on 5, and both miss 13."
     )
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(12, 5), (5, 12), (3, 3), (1, 0), (0, 2), (40, 31)])
+def test_the_share_of_redraws_won_is_the_one_worked_out_from_all_of_them(only_a: int, only_b: int) -> None:
+    n = 100
+    found = compare_paired(*scores_with(only_a, only_b, n - only_a - only_b, 0)).a_beats_b
+    # How many of a redraw's reviews one model alone gets right is binomial, and each of them falls to A or to B.
+    alone = only_a + only_b
+    expected = 0.0
+    for k in range(n + 1):
+        of_a = stats.binom(k, only_a / alone)
+        won = of_a.sf(k // 2) + (0.5 * of_a.pmf(k // 2) if k % 2 == 0 else 0.0)
+        expected += float(stats.binom.pmf(k, n, alone / n) * won)
+    assert found == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 2_000))
+
+
+def test_models_that_never_differ_win_half_of_the_redraws_and_a_landslide_all() -> None:
+    assert compare_paired(*scores_with(0, 0, 5, 5)).a_beats_b == 0.5
+    assert compare_paired(*scores_with(90, 0, 5, 5)).a_beats_b == 1.0
+    assert compare_paired(*scores_with(0, 90, 5, 5)).a_beats_b == 0.0
+
+
+def test_nearly_all_redraws_are_not_told_as_all() -> None:
+    sentence = describe_comparison(compare_paired(*scores_with(30, 12, 900, 58)), "a", "b")[1]
+    assert "and beats b in over 99 of 100 redraws of the reviews." in sentence
 
 
 def test_equally_good_models_are_told_as_such_without_a_minus_before_zero() -> None:
@@ -353,7 +388,7 @@ def test_equally_good_models_are_told_as_such_without_a_minus_before_zero() -> N
 
 def test_an_interval_that_excludes_zero_is_not_enough_where_the_exact_test_doubts() -> None:
     difference = Difference(0.03, 0.001, 0.059, "")
-    comparison = Comparison(200, 8, 2, 190, 0, 0.109, {"accuracy": difference})
+    comparison = Comparison(200, 8, 2, 190, 0, 0.109, {"accuracy": difference}, 0.97)
     assert difference.is_clear and not comparison.is_significant
     assert describe_comparison(comparison, "a", "b")[0] == "No difference shown: 3.0 points, 0.1 to 5.9"
 
@@ -362,7 +397,7 @@ def test_a_comparison_without_reviews_says_so() -> None:
     comparison = compare_paired(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     title, sentence = describe_comparison(comparison, "a", "b")
     assert title == "No difference shown: there is no review"
-    assert sentence == "There is no review to compare the two on."
+    assert sentence == "There is no review to compare the two on." and comparison.a_beats_b is None
 
 
 def test_welch_s_interval_is_as_worked_by_hand() -> None:

@@ -16,7 +16,15 @@ from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingCon
 from core.errors import ModelFileError
 from core.models.base import SentimentModel
 from core.models.catalog import MODELS, build_model, fit_encoder
-from core.models.model_file import FORMAT, REFUSED_SUFFIXES, Architecture, load_model_file, save_model
+from core.models.model_file import (
+    FORMAT,
+    REFUSED_SUFFIXES,
+    Architecture,
+    Calibration,
+    load_calibration,
+    load_model_file,
+    save_model,
+)
 from core.models.scoring import score_texts
 from core.preprocessing.cleaning import as_text_array
 from core.preprocessing.encoders import Encoder
@@ -301,6 +309,63 @@ def test_an_architecture_in_another_spelling_is_refused(path: Path, kind: str) -
     for document, phrase in ((file.document + " ", "this version writes"), (doubled, "a key stands twice: dtype")):
         write_tensor_file(path, FORMAT, document, file.tensors)
         assert_refused(path, phrase)
+
+
+CALIBRATION = Calibration(temperature=0.8743323727843153, n=2_500)
+
+
+@every_kind
+def test_a_calibration_comes_back_and_leaves_the_checksum_as_it_was(path: Path, kind: str) -> None:
+    made = MADE[kind]
+    without = made.save(path)
+    assert load_model_file(path).calibration is None and load_calibration(path) is None
+    assert save_model(path, made.model, made.encoder, made.architecture, CALIBRATION) == without
+    loaded = load_model_file(path)
+    assert loaded.calibration == load_calibration(path) == CALIBRATION and loaded.sha256 == without
+    assert np.array_equal(logits_of(loaded.model, loaded.encoder), made.logits)
+
+
+CALIBRATIONS = {
+    "nothing": ("", "its calibration is not readable"),
+    "not JSON": ("T=1", "its calibration is not readable"),
+    "a list": ("[1.0,20]", "its calibration is out of bounds"),
+    "a key twice": ('{"n":20,"n":20,"temperature":1.0}', "its calibration is not readable .a key stands twice: n"),
+    "no temperature": ('{"n":20}', "its calibration is out of bounds.*temperature"),
+    "no count": ('{"temperature":1.0}', "its calibration is out of bounds.*n"),
+    "a further key": ('{"bias":0.5,"n":20,"temperature":1.0}', "its calibration is out of bounds.*bias"),
+    "too cold": ('{"n":20,"temperature":0.04}', "its calibration is out of bounds.*temperature"),
+    "too hot": ('{"n":20,"temperature":20.5}', "its calibration is out of bounds.*temperature"),
+    "not a number": ('{"n":20,"temperature":NaN}', "its calibration is out of bounds.*temperature"),
+    "endless": ('{"n":20,"temperature":Infinity}', "its calibration is out of bounds.*temperature"),
+    "a temperature in quotes": ('{"n":20,"temperature":"1.0"}', "its calibration is out of bounds.*temperature"),
+    "of no review": ('{"n":0,"temperature":1.0}', "its calibration is out of bounds.*n"),
+    "a count with a point": ('{"n":20.5,"temperature":1.0}', "its calibration is out of bounds.*n"),
+    "another spelling": ('{"n": 20, "temperature": 1.0}', "its calibration is not one that this version writes"),
+}
+
+
+@pytest.mark.parametrize(("extra", "phrase"), CALIBRATIONS.values(), ids=CALIBRATIONS)
+def test_an_odd_calibration_is_refused_though_the_checksums_are_right(path: Path, extra: str, phrase: str) -> None:
+    MADE["ngram"].save(path)
+    file = read_tensor_file(path, FORMAT)
+    write_tensor_file(path, FORMAT, file.document, file.tensors, extra)
+    assert_refused(path, phrase)
+    with pytest.raises(ModelFileError, match=phrase):
+        load_calibration(path)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 20.0])
+def test_a_calibration_within_its_bounds_is_read(path: Path, temperature: float) -> None:
+    made = MADE["ngram"]
+    save_model(path, made.model, made.encoder, made.architecture, Calibration(temperature=temperature, n=1))
+    assert load_calibration(path) == Calibration(temperature=temperature, n=1)
+
+
+def test_the_calibration_of_a_missing_or_foreign_file_is_refused_in_a_sentence(path: Path) -> None:
+    with pytest.raises(ModelFileError, match="there is no such file"):
+        load_calibration(path)
+    with pytest.raises(ModelFileError, match="can run code"):
+        load_calibration(path.with_suffix(".pt"))
 
 
 def words_of(kind: str) -> list[str]:

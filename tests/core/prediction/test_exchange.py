@@ -10,7 +10,7 @@ import torch
 from core.config import NgramConfig, PreprocessingConfig, RunConfig
 from core.errors import ModelFileError, ReviewscopeError, RunError
 from core.models.catalog import build_model, fit_encoder
-from core.models.model_file import FORMAT, Architecture, load_model_file, save_model
+from core.models.model_file import FORMAT, Architecture, Calibration, load_model_file, save_model
 from core.prediction import exchange, trial
 from core.prediction.exchange import check_model, export_model, import_model
 from core.prediction.predictor import Predictor
@@ -31,7 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.prepare(encoder.encode(reviews.texts), reviews.labels)
     torch.nn.init.ones_(model.weight)
     path = tmp_path_factory.mktemp("made") / "made.safetensors"
-    save_model(path, model, encoder, Architecture(preprocessing=config.preprocessing, model=config.model))
+    architecture = Architecture(preprocessing=config.preprocessing, model=config.model)
+    save_model(path, model, encoder, architecture, Calibration(temperature=1.25, n=40))
     return path
 
 
@@ -74,6 +75,14 @@ def test_a_model_that_is_exported_and_imported_keeps_its_id_and_its_scores(
     texts = ["a superb plot", "a dull plot", ""]
     assert np.array_equal(Predictor.load(sha256[:8]).predict(texts).logits, Predictor.load(made).predict(texts).logits)
     assert Predictor.load(sha256).sha256 == sha256
+    assert Predictor.load(sha256).calibration == Calibration(temperature=1.25, n=40)
+
+
+def test_a_model_with_an_odd_calibration_is_not_imported(made: Path, tmp_path: Path, workspace: Path) -> None:
+    file = read_tensor_file(made, FORMAT)
+    odd = tmp_path / "odd.safetensors"
+    write_tensor_file(odd, FORMAT, file.document, file.tensors, '{"n":40,"temperature":1e9}')
+    assert_not_imported(odd, workspace, "'odd.safetensors': its calibration is out of bounds")
 
 
 def test_an_export_by_path_copies_the_file_to_the_letter(made: Path, tmp_path: Path) -> None:

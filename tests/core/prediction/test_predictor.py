@@ -5,6 +5,7 @@ import pytest
 
 from core import load_model, predict_sentiment
 from core.errors import ReviewscopeError
+from core.models.model_file import LoadedModel
 from core.prediction.predictor import Predictions, Predictor
 
 EXAMPLES = {
@@ -64,3 +65,19 @@ def test_probability_one_half_is_negative_and_extremes_do_not_overflow() -> None
 def test_a_model_that_does_not_exist_is_a_sentence() -> None:
     with pytest.raises(ReviewscopeError, match=r"There is no run 'nothing'.*none yet"):
         Predictor.load("nothing")
+
+
+def test_intensities_are_the_probabilities_of_logits_divided_by_the_temperature(starter: Predictor) -> None:
+    assert starter.calibration is not None and 0.8 < starter.temperature < 0.95 and starter.calibration.n == 2_500
+    predictions = starter.predict(list(EXAMPLES))
+    expected = 1 / (1 + np.exp(-predictions.logits.astype(np.float64) / starter.temperature))
+    assert predictions.intensities == pytest.approx(expected, abs=1e-12)
+    assert ((predictions.intensities > 0.5) == (predictions.probabilities > 0.5)).all()
+    assert not np.allclose(predictions.intensities, predictions.probabilities)
+
+
+def test_without_a_calibration_intensities_are_the_probabilities(starter: Predictor) -> None:
+    bare = Predictor(LoadedModel(starter.model, starter.encoder, starter.architecture, starter.sha256))
+    predictions = bare.predict(list(EXAMPLES))
+    assert (bare.calibration, bare.temperature) == (None, 1.0)
+    assert np.array_equal(predictions.intensities, predictions.probabilities)

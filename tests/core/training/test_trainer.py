@@ -2,11 +2,15 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingConfig, RunConfig
-from core.data.labelled import LabelledTexts, fingerprint_split
+from core.data.labelled import LabelledTexts, cut_stratified, fingerprint_split
 from core.errors import CheckpointError, ReviewscopeError
+from core.evaluation.calibration import fit_temperature
+from core.models.model_file import Calibration, load_calibration, load_model_file
+from core.prediction.predictor import Predictor
 from core.runs import Run, create_run
 from core.training import keeper, trainer
 from core.training.checkpoint import list_checkpoints
@@ -199,6 +203,39 @@ def test_validation_picks_the_epoch_that_is_kept() -> None:
     best = max(validations, key=lambda line: (line["valid_accuracy"], -line["valid_loss"]))
     assert outcome.position.best_epoch == best["epoch"]
     assert outcome.position.best_accuracy == best["valid_accuracy"]
+
+
+def with_validation(config: RunConfig, fraction: float) -> RunConfig:
+    return config.model_copy(update={"data": config.data.model_copy(update={"validation_fraction": fraction})})
+
+
+@every_model
+def test_the_model_that_is_kept_carries_the_temperature_of_its_own_validation(kind: str) -> None:
+    # With a label in seven turned round, no model reads all right, and a temperature is best.
+    labels = np.where(np.arange(len(REVIEWS)) % 7 == 0, 1 - REVIEWS.labels, REVIEWS.labels)
+    noisy = LabelledTexts(REVIEWS.texts, labels)
+    config = with_validation(small_config(kind, learning_rate=0.05), 0.5)
+    run = create_run(config, kind)
+    outcome = train_model(run, config, noisy, fingerprint_split(noisy), Watcher())
+    loaded = load_model_file(run.model_file)
+    valid = noisy.take(cut_stratified(noisy.labels, 0.5, config.split_seed)[1])
+    temperature = fit_temperature(valid.labels, Predictor(loaded).predict(valid.texts).logits)
+    assert loaded.sha256 == outcome.position.model_sha256
+    assert loaded.calibration == Calibration(temperature=temperature, n=len(valid)) and temperature != 1.0
+
+
+def test_a_run_stopped_before_its_first_validation_carries_a_temperature_too() -> None:
+    config = small_config("ngram")
+    run = create_run(config, "ngram")
+    run_training(run, config, Saboteur(stop_at=3))
+    assert load_calibration(run.model_file) is not None
+
+
+def test_without_validation_a_model_has_no_temperature() -> None:
+    config = with_validation(small_config("ngram"), 0.0)
+    run = create_run(config, "ngram")
+    run_training(run, config)
+    assert load_calibration(run.model_file) is None
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves() -> None:
