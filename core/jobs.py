@@ -85,6 +85,12 @@ def _analyse(folder: Path, reporter: JobReporter) -> None:
     execute_analysis(AnalysisJob(folder), reporter)
 
 
+def _explain(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.explaining import ExplanationJob, execute_explanation
+
+    execute_explanation(ExplanationJob(folder), reporter)
+
+
 # By the folder of the workspace that holds the jobs. The slot quick is for what takes 30 s at most.
 KINDS: Mapping[str, Kind] = {
     "runs": Kind("train", _train),
@@ -95,6 +101,7 @@ KINDS: Mapping[str, Kind] = {
     "cache/analyses/themes": Kind("quick", _analyse),
     "cache/analyses/robustness": Kind("quick", _analyse),
     "cache/analyses/neighbours": Kind("score", _analyse),
+    "cache/explanations": Kind("quick", _explain),
 }
 SLOTS = ("train", "score", "quick")
 

@@ -23,7 +23,7 @@ from core.charts.tokens import Tokens
 from core.charts.two_runs import plot_agreement
 from core.config import DataConfig, Meaning, RunConfig
 from core.data import labels
-from core.data.labelled import LabelledTexts, cut_stratified, fingerprint
+from core.data.labelled import LabelledTexts, fingerprint
 from core.data.ratings import load_ratings
 from core.data.sources import choose_split, load_columns, read_labelled_table
 from core.errors import ReviewscopeError
@@ -42,7 +42,7 @@ from core.prediction import comparing
 from core.prediction.analysis import AnalysisJob
 from core.prediction.evaluating import Evaluation, EvaluationJob, load_results
 from core.prediction.predictor import Predictor, probability_of
-from core.prediction.theming import ErrorThemes, reviews_with_theme, texts_with_listed, theme_of_table
+from core.prediction.theming import ErrorThemes, reviews_with_theme, theme_of_table
 from core.profiling import ProfileJob
 from core.run_groups import read_validations
 from core.runs import Run, find_model
@@ -62,21 +62,6 @@ def _load_predictor(path: str, changed: int) -> Predictor:
     return Predictor.load(Path(path))
 
 
-def load_train_rows(config: RunConfig) -> NDArray[np.int64]:
-    """Return which rows of the whole training split stay when validation is cut off, int64; not to be changed."""
-    return _load_train_rows(*_data_key(config), config.data.validation_fraction, config.split_seed)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _load_train_rows(data: str, changed: int, fraction: float, seed: int) -> NDArray[np.int64]:
-    return cut_stratified(_load_data(data, changed)[0]["train"].labels, fraction, seed)[0]
-
-
-def load_whole_train(config: RunConfig) -> LabelledTexts:
-    """Return a data set's whole training split, validation's reviews too; shared, not to be changed."""
-    return _load_data(*_data_key(config))[0]["train"]
-
-
 def load_split(config: RunConfig, split: str) -> LabelledTexts:
     """Return a split's texts and labels; shared, not to be changed."""
     if split == "test":
@@ -85,9 +70,7 @@ def load_split(config: RunConfig, split: str) -> LabelledTexts:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _load_split(
-    data: str, changed: int, split: str, fraction: float, seed: int, _config: RunConfig
-) -> LabelledTexts:
+def _load_split(data: str, changed: int, split: str, fraction: float, seed: int, _config: RunConfig) -> LabelledTexts:
     return choose_split(_load_data(data, changed)[0], split, _config)
 
 
@@ -446,9 +429,7 @@ def _map_figure(
     path: str, results: str, changed: tuple[int, int], cut: float, area: Corners, tokens: Tokens
 ) -> go.Figure:
     table = _load_finding_table(path, changed[0])
-    return plot_map(
-        table["x"].to_numpy(), table["y"].to_numpy(), _verdicts_at(results, changed[1], cut), area, tokens
-    )
+    return plot_map(table["x"].to_numpy(), table["y"].to_numpy(), _verdicts_at(results, changed[1], cut), area, tokens)
 
 
 def reviews_in_area(job: AnalysisJob, area: Corners) -> NDArray[np.bool_]:
@@ -499,30 +480,20 @@ def find_theme(job: AnalysisJob, predictor: Predictor, rows: LabelledTexts, them
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _find_theme(
-    path: str, changed: int, theme: str, _predictor: Predictor, _rows: LabelledTexts
-) -> NDArray[np.bool_]:
+def _find_theme(path: str, changed: int, theme: str, _predictor: Predictor, _rows: LabelledTexts) -> NDArray[np.bool_]:
     if changed:
         return theme_of_table(_load_finding_table(path, changed), theme)
     return reviews_with_theme(_predictor, _rows, theme)
 
 
-def find_token(job: AnalysisJob, predictor: Predictor, rows: LabelledTexts, token: str) -> NDArray[np.bool_]:
-    """Tell which reviews hold a word, or words in a row, as the model's cleaning cuts them, bool (N).
-
-    What the look for themes lists is known from its table; other words are looked for in the texts.
-    """
-    return _find_token(str(job.path), _finding_time(job), token, predictor, rows)
+def find_token(job: EvaluationJob, predictor: Predictor, texts: pa.Array, token: str) -> NDArray[np.bool_]:
+    """Tell which texts hold a word, or words in a row, as the model's cleaning cuts them, bool (N)."""
+    return _find_token(str(job.path), token, predictor, texts)
 
 
 @st.cache_resource(max_entries=20, show_spinner=False)
-def _find_token(
-    path: str, changed: int, token: str, _predictor: Predictor, _rows: LabelledTexts
-) -> NDArray[np.bool_]:
-    listed = _load_error_themes(path, changed).listed if changed else []
-    if token in listed:
-        return texts_with_listed(_load_finding_table(path, changed), listed.index(token))
-    return texts_holding(_rows.texts, token, _predictor.architecture.preprocessing)
+def _find_token(path: str, token: str, _predictor: Predictor, _texts: pa.Array) -> NDArray[np.bool_]:
+    return texts_holding(_texts, token, _predictor.architecture.preprocessing)
 
 
 def _finding_time(job: AnalysisJob) -> int:

@@ -48,8 +48,9 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 .rs-big {{ font-size: 1.5rem; font-weight: 650; line-height: 1.35; min-height: 1.35em; }}
 .rs-big span {{ font-size: 1rem; font-weight: 400; margin-left: 0.3em; white-space: nowrap; }}
 .rs-big.rs-wait {{ color: {tokens.muted}; font-size: 1.0625rem; font-weight: 400; line-height: 1.906; }}
+.rs-two-lines {{ min-height: 2.9em; }}
 .rs-three-lines {{ min-height: 4.4em; }}
-@media (max-width: 640px) {{ .rs-three-lines {{ min-height: 5.9em; }} }}
+@media (max-width: 640px) {{ .rs-two-lines {{ min-height: 4.4em; }} .rs-three-lines {{ min-height: 5.9em; }} }}
 .st-key-forecast-chart {{ min-height: 150px; }}
 .st-key-queue {{ max-width: 46rem; }}
 .rs-turn {{ display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 1em; }}

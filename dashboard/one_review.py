@@ -1,24 +1,25 @@
 """One review on the prediction page: a box to write in, the verdict, and what the model read."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.charts.tokens import Tokens
 from core.errors import ReviewscopeError
 from core.model_settings import Cutoffs, ModelSettings, load_settings, probability_text, settings_fault
-from core.prediction.explanation import Reading, read_text
-from core.prediction.predictor import Predictor
+from core.prediction.explanation import Reading
 from core.wording import percent
 from dashboard import state
 from dashboard.cache import load_predictor
 from dashboard.components import (
     draw_caption,
-    draw_chart_title,
     draw_probability_bars,
     draw_section,
     empty_box,
     failed_box,
 )
-from dashboard.highlight import SHOWN_CHARACTERS, highlight
+from dashboard.explained_text import draw_explained
+from dashboard.highlight import SHOWN_CHARACTERS
 from dashboard.tokens import current_tokens
 
 TEXT, EXAMPLE = "prediction_text", "prediction_example"
@@ -78,21 +79,23 @@ def draw_verdict(reference: str, text: str) -> None:
         draw_caption(threshold_note(probability, cutoffs))
     if fault := settings_fault(predictor.sha256):
         draw_caption(fault)
-    draw_reading(predictor, text)
+    draw_reading(reference, text)
 
 
-def draw_reading(predictor: Predictor, text: str) -> None:
+def draw_reading(reference: str, text: str) -> None:
     """Draw how much was read, and the text with its words marked; of a very long one the beginning."""
-    tokens = current_tokens()
     shown = text[:SHOWN_CHARACTERS]
-    reading = read_text(predictor, shown)
-    draw_chart_title("Why", reading_sentence(text, reading), reading_key(reading, tokens))
-    st.html(f'<div class="rs rs-review" dir="auto">{highlight(shown, reading.words, tokens)}</div>')
+    draw_explained(reference, shown, "prediction_why", partial(reading_heading, shown), None)
     if len(text) > len(shown):
         draw_caption(
             f"Only the first {SHOWN_CHARACTERS:,} of {len(text):,} characters are shown and counted here; the verdict "
             "is on the whole text."
         )
+
+
+def reading_heading(text: str, reading: Reading) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return what stands over a reading: title, how much was read, and the key."""
+    return "Why", reading_sentence(text, reading), reading_key(reading, current_tokens())
 
 
 def draw_tried(probability: float, cutoffs: ModelSettings) -> None:
@@ -144,7 +147,7 @@ def reading_sentence(text: str, reading: Reading) -> str:
 
 
 def reading_key(reading: Reading, tokens: Tokens) -> list[tuple[str, str]]:
-    """Return the key of the marks; none for a model whose words' parts cannot be told apart."""
-    if not any(word.push for word in reading.words):
+    """Return the key of the marks; none where no word was read."""
+    if not any(word.is_read for word in reading.words):
         return []
     return [("to negative", tokens.negative), ("to positive", tokens.positive)]

@@ -150,14 +150,17 @@ def plot_risk_coverage(curve: RiskCoverage, surest: int | None, tokens: Tokens) 
 
 def risk_frame(curve: RiskCoverage) -> pd.DataFrame:
     """Return the curve as a table, with the words of its tooltips and of its ring."""
-    shares = zip(curve.accuracy, curve.low, curve.high, curve.n, strict=True)
+    right = [
+        f"{percent(share)} ({interval_text(low, high)})" if n else DASH
+        for share, low, high, n in zip(curve.accuracy, curve.low, curve.high, curve.n, strict=True)
+    ]
     percents = np.rint(100 * curve.coverage).astype(int)
     return pd.DataFrame(
         {
             "surest": percents, "coverage": curve.coverage, "n": curve.n, "accuracy": curve.accuracy,
             "low": curve.low, "high": curve.high,
             "left": curve.coverage - 0.005, "right_end": np.minimum(curve.coverage + 0.005, 1.0),
-            "right": [f"{percent(share)} ({interval_text(low, high)})" if n else DASH for share, low, high, n in shares],
+            "right": right,
             "ring_text": [
                 f"surest {each} %: {percent(share)} right" for each, share in zip(percents, curve.accuracy, strict=True)
             ],
@@ -168,8 +171,9 @@ def risk_frame(curve: RiskCoverage) -> pd.DataFrame:
 def nice_range(low: float, high: float) -> tuple[float, float, float]:
     """Return whole steps of 1, 2, 5 or 10 % around two shares, so that an axis ends near the data, and the step."""
     step = next((step for step in (0.01, 0.02, 0.05) if high - low <= 6 * step), 0.1)
-    first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
-    return first * step, min(max(last, first + 1) * step, 1.0), step
+    last = max(int(np.ceil(high / step - 1e-9)), 1)
+    first = min(int(np.floor(low / step + 1e-9)), last - 1)
+    return first * step, min(last * step, 1.0), step
 
 
 def reliability_finding(found: Reliability) -> str:

@@ -126,10 +126,10 @@ def _shade(shades: Sequence[Interval], y: alt.Scale, axis: alt.Axis, top: float,
     areas = base.mark_rect(color=tokens.not_sure, opacity=0.26 / len(shades)).encode(
         x=x, x2="end:Q", y=alt.Y("zero:Q", scale=y, axis=axis), y2="top:Q"
     )
-    widest = frame.assign(width=frame["end"] - frame["start"]).nlargest(1, "width")
-    words = alt.Chart(widest[widest["width"] >= LEAST_NAMED]).mark_text(
-        text="not sure", align="left", baseline="top", dx=4, dy=4, color=tokens.text
-    )
+    widest = frame.loc[[(frame["end"] - frame["start"]).idxmax()]]
+    if (widest["end"] - widest["start"]).item() < LEAST_NAMED:
+        return [areas]
+    words = alt.Chart(widest).mark_text(text="not sure", align="left", baseline="top", dx=4, dy=4, color=tokens.text)
     return [areas, words.encode(x=x, y=alt.Y("top:Q", scale=y, axis=axis))]
 
 
@@ -204,8 +204,8 @@ def _plot_curve(
             unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
         figure.add_annotation(
-            x=curve.used[0], y=curve.used[1], text=f"{threshold:.3f}".removesuffix("0"), showarrow=False, xshift=words_at, yshift=-14,
-            font={"color": tokens.text},
+            x=curve.used[0], y=curve.used[1], text=f"{threshold:.3f}".removesuffix("0"), showarrow=False,
+            xshift=words_at, yshift=-14, font={"color": tokens.text},
         )  # fmt: skip
     if chosen is not None:
         place = int(np.abs(curve.thresholds - chosen).argmin())

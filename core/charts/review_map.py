@@ -11,7 +11,7 @@ from core.charts.tokens import Tokens
 from core.evaluation.area import Corners
 from core.evaluation.selection import LABELS, Results
 
-MAP_HEIGHT = 460
+MAP_HEIGHT = 474
 MANY = 4_000  # from here on points are small and thin
 # For st.plotly_chart(..., theme=None, config=MAP_CONFIG): the two ways to draw an area, and the way out of a zoom.
 MAP_CONFIG: dict[str, Any] = {
@@ -45,13 +45,13 @@ def plot_map(
         figure.add_scattergl(
             x=x[rows], y=y[rows], mode="markers", marker=marker, selected={"marker": {"opacity": marker["opacity"]}},
             customdata=np.stack([rows, results.probabilities[rows]], axis=1).astype(np.float32),
-            text=None, hovertemplate=_hover(is_wrong),
+            hovertemplate=_hover(is_wrong),
         )  # fmt: skip
     dress_plotly(figure, tokens, MAP_HEIGHT)
     figure.update_xaxes(title={"text": "logit: above the dashed line it is read as positive", "standoff": 8})
     figure.update_xaxes(range=_range(x, results.cut), showline=True)
     figure.update_yaxes(range=_range(y), showticklabels=False, showgrid=False)
-    figure.update_layout(dragmode="lasso", shapes=_shapes(results.cut, area, tokens), margin_t=30)
+    figure.update_layout(dragmode="lasso", shapes=_shapes(results.cut, area, tokens), margin_t=44)
     figure.update_layout(
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": tokens.muted, "activecolor": tokens.text, "orientation": "h"},
         newselection={"line": {"color": tokens.text, "width": 1.5, "dash": "solid"}},

@@ -118,10 +118,10 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
         return splits["test"]
     data = config.data
     if split == "all" and data.source == "table" and data.path is not None:
-        rows = read_labelled_table(Path(data.path), data.text_column, data.label_column, data.label_map)
-        if not len(rows):
+        whole = read_labelled_table(Path(data.path), data.text_column, data.label_column, data.label_map)
+        if not len(whole):
             raise DataError(f"{data.path}: there is no review. The table has no row, or all of its rows are left out.")
-        return rows
+        return whole
     if split not in ("train", "valid"):
         raise DataError(f"There is no split {split[:40]!r}. Choose train, valid or test; of a table also all.")
     train = splits["train"]
@@ -222,8 +222,9 @@ def read_labelled_table(
             labels.append(LABELS.index(meaning))
     if faults:
         expected = ", ".join(value[:40] or repr(value) for value in meanings)
+        counted = f"{len(faults):,} row{'' if len(faults) == 1 else 's'}"
         raise DataError(
-            f"{path}: {len(faults):,} rows cannot be used, the first at {faults[0]}. Expected one of {expected} "
+            f"{path}: {counted} cannot be used, the first at {faults[0]}. Expected one of {expected} "
             f"in {label_name!r}. {_advice(path, label_name, label_map)}"
         )
     if label_map is None and has_middle(seen):

@@ -13,8 +13,8 @@ DIGITS = 4  # significant ones, of each coordinate
 def round_corners(corners: Sequence[tuple[float, float]], most: int = MOST_CORNERS) -> Corners:
     """Return a polygon of at most ``most`` corners whose coordinates have four significant digits.
 
-    The corner whose triangle with its neighbours is the smallest goes first, again and again (Visvalingam & Whyatt 1993,
-    The Cartographic Journal 30), which does not depend on the scales of the two axes.
+    The corner whose triangle with its neighbours is the smallest goes first, again and again (Visvalingam & Whyatt
+    1993, The Cartographic Journal 30), which does not depend on the scales of the two axes.
 
     Args:
         corners: Of a closed polygon; the last is joined to the first.

@@ -56,12 +56,12 @@ def measure_lift(n: int, errors: int, all_n: int, all_errors: int) -> Lift:
         all_errors: How many of those are misread.
     """
     rest, rest_errors = all_n - n, all_errors - errors
-    rates = (errors / n, *wilson_interval(errors, n)) if n else (None, None, None)
+    rate, (rate_low, rate_high) = (errors / n, wilson_interval(errors, n)) if n else (None, (None, None))
     if reason := _why_undefined(n, rest, all_errors, rest_errors):
-        return Lift(n, errors, *rates, None, None, None, reason)
+        return Lift(n, errors, rate, rate_low, rate_high, None, None, None, reason)
     low, high = ratio_intervals(np.array([errors]), np.array([n]), np.array([rest_errors]), np.array([rest]))
     value = (errors / n) / (rest_errors / rest)
-    return Lift(n, errors, *rates, value, float(low[0]), float(high[0]))
+    return Lift(n, errors, rate, rate_low, rate_high, value, float(low[0]), float(high[0]))
 
 
 def _why_undefined(n: int, rest: int, all_errors: int, rest_errors: int) -> str:
@@ -101,7 +101,7 @@ def _solve(target: float, x: Counts, n: Counts, rest_x: Counts, rest_n: Counts) 
         middle = (below + above) / 2
         is_above = _score(np.exp(middle), x, n, rest_x, rest_n) > target
         below, above = np.where(is_above, middle, below), np.where(is_above, above, middle)
-    return np.exp((below + above) / 2)
+    return np.asarray(np.exp((below + above) / 2))
 
 
 def _score(ratio: Floats, x: Counts, n: Counts, rest_x: Counts, rest_n: Counts) -> Floats:

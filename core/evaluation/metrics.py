@@ -180,7 +180,11 @@ def calibration_error(scored: Scored) -> Metric:
     if not len(scored.labels):
         return _undefined("there is no review")
     found = reliability(scored.labels, scored.logits)
-    return Metric(found.error, *error_interval(found), "bootstrap of the 20 bins, inverted: corrects the upward bias")
+    return Metric(
+        found.error,
+        *error_interval(found),
+        "bootstrap of the 20 bins, inverted; with few reviews the value itself is too high",
+    )
 
 
 METRICS: Mapping[str, MetricEntry] = {

@@ -1,15 +1,19 @@
 """Which words pushed a review, and how much of it the model could read."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.config import PreprocessingConfig
+from core.models.base import VectorModel
 from core.models.ngram import NgramModel
+from core.prediction.integrated_gradients import attribute_tokens
 from core.prediction.predictor import Predictor
 from core.preprocessing.cleaning import as_text_array, split_words
 from core.preprocessing.ngrams import NgramEncoder
+from core.preprocessing.vocabulary import UNK
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Word:
         start, end: Its characters are ``text[start:end]``.
         is_known: Whether training saw it often enough.
         is_read: False for what lies beyond the most words of a text.
-        push: Its part of the logit: above 0 towards positive. None where the model's parts cannot be told apart.
+        push: Its part of the logit: above 0 towards positive. None where it is not read, or not known yet.
     """
 
     start: int
@@ -42,11 +46,70 @@ class Reading:
         return sum(word.is_known and word.is_read for word in self.words)
 
 
-def read_text(predictor: Predictor, text: str) -> Reading:
-    """Find a model's words in a text and, for the n-gram model, each word's exact part of the logit.
+@dataclass(frozen=True)
+class Explanation:
+    """What each word that a model reads of a text adds to the logit; ``base``, ``pushes`` and ``missing`` make it up.
 
-    The n-grams of a text are a set; an n-gram's part is shared evenly among the places where it stands and the words it
-    covers, so that the words' pushes and the bias add up to the logit.
+    Attributes:
+        pushes: One a word, in the text's order; above 0 towards positive.
+        base: The logit that the pushes begin at. Of the n-gram model its bias; of the others the logit of a text of as
+            many unknown words, so that an unknown word's push is 0.
+        missing: What no word can be given; 0 where the pushes are exact.
+    """
+
+    pushes: tuple[float, ...]
+    base: float
+    missing: float
+
+
+def has_exact_pushes(predictor: Predictor) -> bool:
+    """Tell whether a model is linear: its pushes are exact and take no time."""
+    return isinstance(predictor.model, NgramModel) and isinstance(predictor.encoder, NgramEncoder)
+
+
+def explain(predictor: Predictor, text: str, on_round: Callable[[], None] | None = None) -> Explanation:
+    """Return what each word adds: exactly for the n-gram model, by integrated gradients for the others.
+
+    Nothing in the predictor changes, so that threads may share it.
+
+    Args:
+        predictor: On the CPU.
+        text: Any text; one without any word that is read gives no push.
+        on_round: Called after each of at most ``integrated_gradients.MOST_ROUNDS`` rounds of gradients.
+    """
+    config = predictor.architecture.preprocessing
+    logit = float(predictor.predict([text]).logits[0])
+    words = split_words(as_text_array([text]), config).to_pylist()[0]
+    count = len(words) if config.max_length is None else min(len(words), config.max_length)
+    exact = ngram_pushes(predictor, text, count)
+    if exact is not None:
+        base = logit_of_nothing(predictor)
+        return Explanation(tuple(exact), base, logit - base - sum(exact))
+    if not count:
+        return Explanation((), logit, 0.0)
+    model = predictor.model
+    if not isinstance(model, VectorModel):
+        raise TypeError(f"{type(model).__name__} is neither an NgramModel nor a VectorModel: its words have no pushes")
+    token_ids = model.collate(predictor.encoder.encode(as_text_array([text]))).token_ids[0]
+    found = attribute_tokens(model, token_ids, UNK, on_round)
+    return Explanation(tuple(found.pushes.tolist()), found.base, found.missing)
+
+
+def logit_of_nothing(predictor: Predictor) -> float:
+    """Return a model's logit of a text without words; of the n-gram model that is its bias."""
+    return float(predictor.predict([""]).logits[0])
+
+
+def read_text(predictor: Predictor, text: str, pushes: Sequence[float] | None = None) -> Reading:
+    """Find a model's words in a text.
+
+    The n-grams of a text are a set; an n-gram's part of the logit is shared evenly among the places where it stands and
+    the words it covers, so that the words' pushes and the bias add up to the logit.
+
+    Args:
+        predictor: The model.
+        text: Any text.
+        pushes: From ``explain``; those of the n-gram model are found here when they are not given.
     """
     config = predictor.architecture.preprocessing
     spans = find_words(text, config)
@@ -55,7 +118,8 @@ def read_text(predictor: Predictor, text: str) -> Reading:
     words = split_words(as_text_array([text]), config).to_pylist()[0]
     most = len(words) if config.max_length is None else config.max_length
     vocabulary = predictor.encoder.vocabulary
-    pushes = ngram_pushes(predictor, text, min(len(words), most))
+    if pushes is None:
+        pushes = ngram_pushes(predictor, text, min(len(words), most))
     return Reading(
         tuple(
             Word(start, end, word in vocabulary, place < most, pushes[place] if pushes and place < most else None)

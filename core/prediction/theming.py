@@ -21,7 +21,6 @@ from core.preprocessing.corpus import cut_corpus
 RULES_VERSION = 1  # of the rules; other rules give other folders
 MOST_LISTED = 200
 DISTINCTIVE = 10  # words a side
-TERMS = "terms"
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class ErrorThemes:
         n: Reviews.
         errors: How many are misread.
         themes: By falling lift, those without one last.
-        found: Words and pairs whose reviews are misread significantly more often, the surest first; 200 at most.
+        found: Words and pairs whose reviews are misread significantly more often, by the lower end of their lift; 200
+            at most.
         found_count: How many there are, listed or not.
         words_tested: Words that were looked at.
         pairs_tested: Pairs likewise.
@@ -47,11 +47,6 @@ class ErrorThemes:
     words_tested: int
     pairs_tested: int
     distinctive: tuple[WordLean, ...]
-
-    @property
-    def listed(self) -> list[str]:
-        """Return the words and pairs whose reviews are known, each once."""
-        return list(dict.fromkeys([term.name for term in self.found] + [lean.word for lean in self.distinctive]))
 
     def to_document(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -80,8 +75,7 @@ def look(subject: Subject, options: Mapping[str, Any], reporter: JobReporter) ->
         reporter: Is told of the phases.
 
     Returns:
-        An ``ErrorThemes`` as a document; and a table of a column for each of ``THEMES``, whether a review has it, and
-        the column "terms", which of ``ErrorThemes.listed`` stand in it, by place.
+        An ``ErrorThemes`` as a document, and a table of a column for each of ``THEMES``: whether a review has it.
     """
     wrong = replace(subject.results, cut=float(options.get("cut", 0.0))).wrong
     config = subject.predictor.architecture.preprocessing
@@ -102,22 +96,13 @@ def look(subject: Subject, options: Mapping[str, Any], reporter: JobReporter) ->
         pairs_tested=discoveries.pairs_tested,
         distinctive=tuple(distinctive_words(terms, wrong)),
     )
-    table = pa.table({**masks, TERMS: list_terms(terms, found.listed)})
-    return Finding(found.to_document(), table)
+    return Finding(found.to_document(), pa.table(masks))
 
 
 def distinctive_words(terms: Terms, wrong: Mask) -> list[WordLean]:
     """Return the words that tell misread reviews (above 0) from the others; none where there is only one kind."""
     right, misread = (terms.word_counts(np.flatnonzero(rows)) for rows in (~wrong, wrong))
     return one_sided_words(right, misread, most=DISTINCTIVE)
-
-
-def list_terms(terms: Terms, listed: list[str]) -> pa.Array:
-    """Return for each of N texts which of some names it holds, by place in the list; a list array of int16."""
-    holds = np.array([terms.places(name) for name in listed]).reshape(len(listed), len(terms))
-    _, places = np.nonzero(holds.T)
-    offsets = np.concatenate([[0], np.cumsum(holds.sum(axis=0))])
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(places, pa.int16()))
 
 
 def theme_of_table(table: pa.Table, theme: str) -> Mask:
@@ -130,13 +115,3 @@ def reviews_with_theme(predictor: Predictor, rows: LabelledTexts, theme: str) ->
     config = predictor.architecture.preprocessing
     pile = gather_pile(rows, cut_corpus(rows.texts, config), config, predictor.encoder.vocabulary)
     return THEMES[theme].find(pile)
-
-
-def texts_with_listed(table: pa.Table, place: int) -> Mask:
-    """Tell which reviews of a look's table hold the word or pair at a place of ``ErrorThemes.listed``, bool (N)."""
-    lists = table[TERMS].combine_chunks()
-    offsets = lists.offsets.to_numpy()
-    hits = np.flatnonzero(lists.values.to_numpy() == place)
-    holds = np.zeros(len(table), np.bool_)
-    holds[np.searchsorted(offsets, hits, "right") - 1] = True
-    return holds

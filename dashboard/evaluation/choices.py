@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast, get_args
 
 from core import settings
@@ -224,6 +223,11 @@ def with_kind(selection: Selection, name: str) -> Selection:
     """Return the filters with label and verdict as one of ``KINDS`` says."""
     kind = KINDS[name]
     return replace(selection, label=kind.label, verdict=kind.verdict, only_wrong=kind.only_wrong, pair=None)
+
+
+def open_row() -> int | None:
+    """Return the row of the review that is read closely, or None; it may be of other data."""
+    return _whole(_parameter("open"), 0, 10**8)
 
 
 def other_from_url() -> str:

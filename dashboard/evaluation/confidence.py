@@ -91,8 +91,8 @@ def draw_risk(view: Scored, selection: Selection) -> None:
     surest = selection.surest or USUAL_COVERAGE
     draw_chart_title(
         risk_finding(curve, surest),
-        f"The other {100 - surest} % would go to a person. The shade is the 95 % Wilson interval; sure is what lies far "
-        "from the threshold. Click the curve to list those reviews.",
+        f"The other {100 - surest} % would go to a person. The shade is the 95 % Wilson interval; sure is what lies "
+        "far from the threshold. Click the curve to list those reviews.",
         [("share right among those accepted", tokens.text)],
     )
     st.vega_lite_chart(
@@ -145,8 +145,8 @@ def draw_precision_recall(view: Scored, selection: Selection) -> None:
         return
     draw_chart_title(
         precision_finding(view.evaluation),
-        f"Precision over recall. Dashed: the share of positive reviews, {percent(curve.base)}. Ring, shade and click as "
-        "in the other chart.",
+        f"Precision over recall. Dashed: the share of positive reviews, {percent(curve.base)}. Ring, shade and click "
+        "as in the other chart.",
     )
     st.plotly_chart(
         figure, theme=None, config=PLOTLY_CONFIG, on_select="rerun", selection_mode="points",

@@ -1,5 +1,6 @@
 """The drawer: one review read closely, with the words that pushed it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,16 +10,21 @@ from numpy.typing import NDArray
 
 from core.charts.tokens import Tokens
 from core.evaluation.selection import LABELS, Results
-from core.prediction.explanation import Reading, read_text
+from core.prediction.explanation import Reading, has_exact_pushes
 from core.wording import percent
 from dashboard.cache import load_predictor
-from dashboard.components import draw_caption, draw_chart_title, draw_probability_bars, draw_section
+from dashboard.components import draw_caption, draw_chart_title, draw_facts, draw_probability_bars, draw_section
+from dashboard.evaluation import choices
+from dashboard.evaluation.fault import draw_fault_buttons
+from dashboard.evaluation.neighbours import draw_neighbours
 from dashboard.evaluation.view import Scored
+from dashboard.explained_text import draw_explained, give_up
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
 from dashboard.state import recall, remember
 from dashboard.tokens import current_tokens
 
 PLACE = "evaluation_drawer_place"
+READING, CHANGED = "evaluation_reading", "evaluation_changed"
 
 
 @dataclass(frozen=True)
@@ -34,40 +40,105 @@ class Drawer:
     rows: NDArray[np.int64]
 
 
-def open_drawer(drawer: Drawer, place: int) -> None:
-    """Open the drawer at a place, from 0, of its rows."""
-    remember(PLACE, place)
+def open_drawer_of_url(drawer: Drawer) -> None:
+    """Open the drawer at the review that the URL names; one that is not among the rows stands before them."""
+    row = choices.open_row()
+    if row is None:
+        return
+    if row >= len(drawer.view.results):
+        close_drawer()
+        return
+    if row not in drawer.rows:
+        drawer = Drawer(drawer.view, np.concatenate([np.array([row]), drawer.rows]))
+    remember(PLACE, int(np.flatnonzero(drawer.rows == row)[0]))
     draw_drawer(drawer)
 
 
-@st.dialog("One review, read closely", position="right", width="medium")
+def turn_to(drawer: Drawer, place: int) -> None:
+    """Remember which review is read, and name it in the URL."""
+    remember(PLACE, place)
+    choices.name_in_url(open=str(drawer.rows[place]))
+
+
+def close_drawer() -> None:
+    """Take the review out of the URL; what was begun to explain it is given up."""
+    choices.name_in_url(open=None)
+    give_up(READING)
+    give_up(CHANGED)
+
+
+@st.dialog("One review, read closely", position="right", width="medium", on_dismiss=close_drawer)
 def draw_drawer(drawer: Drawer) -> None:
-    """Draw the review whose turn it is: verdict, bars, text, and the way to the next."""
+    """Draw the review whose turn it is: verdict, bars, text, whose fault it is, and the way to the next."""
     place = min(max(int(recall(PLACE, 0)), 0), len(drawer.rows) - 1)
-    row = int(drawer.rows[place])
-    results = drawer.view.results
+    view, row = drawer.view, int(drawer.rows[place])
+    text = view.rows.texts[row].as_py()
     draw_caption(f"Review {row:,} of the data, counted from 0 · {place + 1:,} of {len(drawer.rows):,} listed")
-    draw_section(verdict_sentence(results, row), rank_sentence(results, row))
-    draw_probability_bars(float(results.probabilities[row]))
-    draw_reading(drawer.view.model.reference, drawer.view.rows.texts[row].as_py())
+    draw_section(verdict_sentence(view.results, row), rank_sentence(view.results, row))
+    draw_probability_bars(float(view.results.probabilities[row]))
+    draw_reading(view.model.reference, text)
+    draw_chart_title("Whose fault?" if view.results.wrong[row] else "Is the label right?", "")
+    draw_fault_buttons(view, view.data.split, row, key="evaluation_drawer_fault", shortcuts=True)
+    with st.expander("Change the text and watch the score"):
+        draw_change(view, row, text)
+    with st.expander("The nearest training reviews"):
+        draw_neighbours(view, row)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.button(
             "Previous", shortcut="ArrowLeft", key="evaluation_previous",
-            disabled=place == 0, on_click=partial(remember, PLACE, place - 1),
+            disabled=place == 0, on_click=partial(turn_to, drawer, place - 1),
         )  # fmt: skip
         st.button(
             "Next review", type="primary", shortcut="ArrowRight", key="evaluation_next",
-            disabled=place + 1 >= len(drawer.rows), on_click=partial(remember, PLACE, place + 1),
+            disabled=place + 1 >= len(drawer.rows), on_click=partial(turn_to, drawer, place + 1),
         )  # fmt: skip
 
 
 def draw_reading(model: str, text: str) -> None:
-    """Draw the whole text in serif, its words marked by what they did to the score, and how to read the marks."""
-    tokens = current_tokens()
-    reading = read_text(load_predictor(model), text) if len(text) <= SHOWN_CHARACTERS else Reading(())
-    draw_chart_title("What it read", reading_sentence(text, reading), reading_key(reading, tokens))
-    marked = highlight(text, reading.words, tokens)
-    st.html(f'<div class="rs rs-review">{marked}</div>' if text.strip() else '<div class="rs rs-muted">No text.</div>')
+    """Draw the text in serif, its words marked by what they did to the score, and how to read the marks."""
+    if text.strip() and len(text) <= SHOWN_CHARACTERS:
+        exact = has_exact_pushes(load_predictor(model))
+        draw_explained(
+            model, text, READING, partial(reading_heading, "What it read", exact), partial(reading_share, text)
+        )
+        return
+    give_up(READING)
+    draw_chart_title("What it read", "")
+    if not text.strip():
+        st.html('<div class="rs rs-muted">No text.</div>')
+        return
+    shown = highlight(text[:SHOWN_CHARACTERS], (), current_tokens())
+    st.html(f'<div class="rs rs-review" dir="auto">{shown} …</div>')
+    draw_caption(
+        f"{len(text):,} characters: too long to mark its words here, so the first {SHOWN_CHARACTERS:,} are shown as "
+        "they are. The verdict is on all that the model reads."
+    )
+
+
+@st.fragment
+def draw_change(view: Scored, row: int, text: str) -> None:
+    """Draw a box with the text of a review, and what the model makes of it once it is changed."""
+    if len(text) > SHOWN_CHARACTERS:
+        draw_caption(f"A text of more than {SHOWN_CHARACTERS:,} characters cannot be changed here.")
+        return
+    changed = st.text_area(
+        "The text", text, key=f"evaluation_text_{row}", height=150, max_chars=SHOWN_CHARACTERS,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    st.button("Score it", key="evaluation_rescore")  # a rerun is all it takes; Ctrl+Enter and leaving the box do it too
+    # A browser's text box knows one kind of line end, and no NUL.
+    if changed.splitlines() == text.replace("\0", "").splitlines():
+        give_up(CHANGED)
+        draw_caption("Change a word, then press Ctrl+Enter.")
+        return
+    before = float(view.results.probabilities[row])
+    predictor = load_predictor(view.model.reference)
+    predictions = predictor.predict([changed])
+    verdicts = int(view.results.verdicts[row]), int(predictions.logits[0] > view.results.cut)
+    draw_facts(change_sentence(before, float(predictions.probabilities[0]), verdicts))
+    if changed.strip():
+        heading = partial(reading_heading, "What it reads now", has_exact_pushes(predictor))
+        draw_explained(view.model.reference, changed, CHANGED, heading, partial(reading_share, changed))
 
 
 def verdict_sentence(results: Results, row: int) -> str:
@@ -86,26 +157,44 @@ def rank_sentence(results: Results, row: int) -> str:
     return f"{said} · {place} confident error of {int(results.wrong.sum()):,}"
 
 
-def reading_sentence(text: str, reading: Reading) -> str:
-    """Say how much of a text was read, and what the marks mean."""
-    if len(text) > SHOWN_CHARACTERS:
-        return f"{len(text):,} characters: too long to mark its words here. The verdict is on all that the model reads."
+def change_sentence(before: float, after: float, verdicts: tuple[int, int]) -> str:
+    """Say the probability of a changed text, how far it moved, and whether the verdict turned.
+
+    Args:
+        before: Probability of positive, 0 to 1.
+        after: Of the changed text.
+        verdicts: What it was read as, 0 or 1, and what it is now.
+    """
+    points = round(100 * (after - before), 1)
+    moved = f"{abs(points):.1f} points {'more' if points > 0 else 'less'}" if points else "as before"
+    now = LABELS[verdicts[1]]
+    turned = f"Still read as {now}." if verdicts[0] == verdicts[1] else f"The verdict turned: now read as {now}."
+    return f"Probability of positive now {percent(after)}, {moved}. {turned}"
+
+
+def reading_heading(title: str, is_exact: bool, reading: Reading) -> tuple[str, str, Sequence[tuple[str, str]]]:
+    """Return what stands over a reading: title, how to read it, and the key."""
     if not reading.words:
-        return "No word that the model reads can be pointed out in this text."
-    read = sum(word.is_read for word in reading.words)
-    unknown = read - reading.known
-    whole = f"all {read:,}" if read == len(reading.words) else f"{read:,} of {len(reading.words):,}"
-    pushes = any(word.push is not None for word in reading.words)
-    exact = "Colour shows which words pushed, and which way; exact shares for this model."
-    none = "In this kind of model the part of a single word cannot be told apart, so none is coloured."
-    return f"{exact if pushes else none} It read {whole} words and signs, {unknown:,} unknown."
+        return title, "No word that the model reads can be pointed out in this text.", ()
+    exact = " Exact shares for this model." if is_exact else ""
+    how = f"Colour shows which words pushed, and which way.{exact}"
+    return title, how, reading_key(reading, current_tokens())
+
+
+def reading_share(text: str, reading: Reading) -> str:
+    """Say how much of a text was read; punctuation may be read too, but is no word to a person."""
+    words = [word for word in reading.words if any(map(str.isalnum, text[word.start : word.end]))]
+    if not words:
+        return "The verdict is on what the model reads all the same."
+    n, read = len(words), sum(word.is_read for word in words)
+    unknown = sum(word.is_read and not word.is_known for word in words)
+    count = f"{read:,} of {n:,} word{'' if n == 1 else 's'}" + (f", {unknown:,} unknown" if unknown else "")
+    return f"Read to the end: {count}." if read == n else f"Read as far as it reads: {count}. The rest is grey."
 
 
 def reading_key(reading: Reading, tokens: Tokens) -> list[tuple[str, str]]:
     """Return the words and colours of the key, of the marks that occur."""
-    key = []
-    if any(word.push for word in reading.words):
-        key = [("pushed to negative", tokens.negative), ("pushed to positive", tokens.positive)]
+    key = [("pushed to negative", tokens.negative), ("pushed to positive", tokens.positive)]
     if any(word.is_read and not word.is_known for word in reading.words):
         key.append(("dotted: not known", tokens.muted))
     if any(not word.is_read for word in reading.words):

@@ -183,7 +183,6 @@ def draw_card(view: Scored, cards: NDArray[np.int64], judged: Judged, place: int
         )
         with st.container(height=TEXT_HEIGHT, border=False, key=f"evaluation_card_text_{row}"):
             draw_plain_text(text)
-        source: Source = "suspect" if view.results.wrong[row] else "agreement"
         with st.container(horizontal=True, horizontal_alignment="distribute"):
             with st.container(width="content"):
                 draw_fault_buttons(
@@ -221,7 +220,9 @@ def draw_steps(cards: NDArray[np.int64], judged: Judged, place: int | None) -> N
 
 
 def is_review_opening() -> bool:
-    """Tell whether a row of the list below was just chosen: the drawer then takes the keys."""
+    """Tell whether the drawer is open, or a row of the list below was just chosen: the drawer then takes the keys."""
+    if choices.open_row() is not None:
+        return True
     event = recall(f"evaluation_table_{recall('evaluation_opened', 0)}")
     return bool(event and event["selection"]["rows"])
 
@@ -355,32 +356,34 @@ def score_sentence(found: Adjudication) -> str:
     if not is_begun(found):
         return "It will stand beside the raw score as soon as a label is judged."
     suspects, sample = found.suspects, found.sample
-    left, wrong, unsure = found.disagreements - suspects.n, suspects.wrong, suspects.unsure + found.seen.unsure
-    said = [
-        f"{wrong:,} suspect{'' if wrong == 1 else 's'} whose label is wrong count{'s' if wrong == 1 else ''} as right"
-        + (
-            f", {unsure:,} label{' that cannot be told is' if unsure == 1 else 's that cannot be told are'} left out"
-            if unsure
-            else ""
-        )
-        + "."
-    ]
+    left, unsure = found.disagreements - suspects.n, suspects.unsure + found.seen.unsure
+    said = [several(suspects.wrong, "suspect's label is wrong: it counts", "suspects' labels are wrong: they count")]
+    said[0] += " as right."
+    if unsure:
+        said.append(several(unsure, "label cannot be told and is", "labels cannot be told and are") + " left out.")
     if left:
-        said.append(f"{left:,} suspect{'' if left == 1 else 's'} not read yet still count as errors.")
-    if found.is_estimate:
-        of = f"{sample.wrong:,} of {sample.decided:,} agreements drawn at random"
-        said.append(f"{of} have a wrong label; their share is taken for all {found.agreements:,}.")
-        said.append("The interval says how far the agreements not read are unknown.")
-    else:
-        need = min(LEAST_AGREEMENTS, found.agreements)
+        said.append(
+            several(left, "suspect not read yet still counts", "suspects not read yet still count") + " as wrong."
+        )
+    if found.is_estimate and found.agreements:
+        said.append(
+            f"Of {sample.decided:,} agreements drawn at random {several(sample.wrong, 'has', 'have')} a wrong label; "
+            f"their share is taken for all {found.agreements:,}. The interval says how far those not read are unknown."
+        )
+    elif found.agreements:
         if found.seen.wrong:
-            plural = "" if found.seen.wrong == 1 else "s"
-            said.append(f"{found.seen.wrong:,} agreement{plural} whose label is wrong count as errors too.")
+            said.append(several(found.seen.wrong, "agreement's label is", "agreements' labels are") + " wrong too.")
+        need = min(LEAST_AGREEMENTS, found.agreements)
         said.append(
             f"Agreements whose label is wrong can only lower it: {sample.n:,} of {need:,} are read that turn it into "
             "an estimate."
         )
     return " ".join(said)
+
+
+def several(count: int, one: str, many: str) -> str:
+    """Return a count and what of: "1 label is", "3 labels are"."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def draw_corrections(view: Scored) -> None:

@@ -10,7 +10,7 @@ from core.wording import decimal, percent
 from dashboard.components import draw_caption, draw_figure
 from dashboard.evaluation.view import Scored, capital
 
-WRITE: dict[str, Callable[[float], str]] = {"roc_auc": decimal, "log_loss": decimal}
+WRITE: dict[str, Callable[[float], str]] = dict.fromkeys(("roc_auc", "average_precision", "log_loss", "brier"), decimal)
 
 
 def draw_figures(view: Scored) -> None:
@@ -27,6 +27,7 @@ def draw_figures(view: Scored) -> None:
     draw_caption(
         f"{capital(view.data.sentence)}, {evaluation.n:,} reviews. Precision is of the "
         f"{read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
-        f"above probability {probability_text(chosen.threshold)}{origin}. 95 % intervals: Wilson for shares and F1, "
-        "DeLong for ROC AUC, normal for log loss."
+        f"above probability {probability_text(chosen.threshold)}{origin}. Of log loss, Brier score and "
+        "calibration error less is better. 95 % intervals: Wilson for shares and F1, DeLong for ROC AUC, delta method "
+        "for average precision, normal for log loss and Brier score, bootstrap for the calibration error."
     )

@@ -7,10 +7,10 @@ import streamlit as st
 from core.evaluation.selection import LABELS
 from core.prediction.analysis import AnalysisJob
 from core.wording import decimal
-from dashboard.cache import load_finding, load_finding_table, load_train_rows, load_whole_train
+from dashboard.cache import load_finding, load_finding_table, load_split
 from dashboard.components import about_duration, draw_caption, draw_facts
-from dashboard.evaluation import fault
 from dashboard.evaluation.analysis_box import TICK_SECONDS, draw_progress_box, draw_until_done
+from dashboard.evaluation.fault import draw_fault_buttons
 from dashboard.evaluation.review_map import estimate_map, has_training_reviews, map_job, no_training_words
 from dashboard.evaluation.review_rows import excerpt
 from dashboard.evaluation.view import Scored
@@ -22,7 +22,7 @@ class Near(NamedTuple):
     """A training review near the one that is read.
 
     Attributes:
-        row: In the whole training split, before validation is cut off.
+        row: In the train split, as the view's config cuts it.
         similarity: Cosine, -1 to 1.
         label: 0 or 1.
         text: Its text.
@@ -81,40 +81,49 @@ def draw_found(view: Scored, row: int, job: AnalysisJob) -> None:
     if not found:
         draw_caption("No training review is near: the model knows no word of this one.")
         return
-    draw_facts(near_sentence([near.label for near in found], int(view.results.verdicts[row])))
+    verdict, label = int(view.results.verdicts[row]), int(view.results.labels[row])
+    draw_facts(near_sentence([near.label for near in found], verdict, label))
     for place, near in enumerate(found):
         draw_near(near)
-        if hasattr(fault, "draw_fault_buttons"):
-            fault.draw_fault_buttons(view, "train", near.row, key=f"evaluation_near_{row}_{place}", shortcuts=False)
-    nearly = "" if load_finding(job)["is_exact"] else " Nine in ten of the truly nearest are found, measured on film reviews."
+        draw_fault_buttons(view, "train", near.row, key=f"evaluation_near_{row}_{place}", shortcuts=False)
+    nearly = "" if load_finding(job)["is_exact"] else " About nine in ten of the truly nearest are found."
     draw_caption(
-        "Similarity is the cosine of what the model's last layer reads of two texts; 1 is alike, 0 has nothing in common."
+        "Similarity: the cosine of what the model's last layer reads of two texts; 1 is alike, 0 is nothing in common."
         + nearly
     )
 
 
 def find_near(view: Scored, row: int, job: AnalysisJob) -> list[Near]:
     """Return the training reviews nearest to a review, nearest first; at most five, none when it has no known word."""
-    table, rows, train = load_finding_table(job), load_train_rows(view.data.config), load_whole_train(view.data.config)
+    table, train = load_finding_table(job), load_split(view.data.config, "train")
     text, found = view.rows.texts[row].as_py(), []
     for place in range(1, int(table["near"][row].as_py()) + 1):
-        whole = int(rows[table[f"near_{place}"][row].as_py()])
-        other = train.texts[whole].as_py()
+        near = int(table[f"near_{place}"][row].as_py())
+        other = train.texts[near].as_py()
         similarity = float(table[f"similarity_{place}"][row].as_py())
-        found.append(Near(whole, similarity, int(train.labels[whole]), other, other == text))
+        found.append(Near(near, similarity, int(train.labels[near]), other, other == text))
     return found
 
 
-def near_sentence(labels: list[int], verdict: int) -> str:
-    """Say how many of the nearest carry the label that the model gave."""
+def near_sentence(labels: list[int], verdict: int, label: int) -> str:
+    """Say how many of the nearest carry the label that the model gave, and what the review itself is labelled.
+
+    Args:
+        labels: Of the nearest, one at least.
+        verdict: What the review was read as.
+        label: What it is labelled.
+    """
     n, same = len(labels), labels.count(verdict)
-    if n == 1:
-        agrees = "as the model read this one" if same else "not as the model read this one"
-        return f"The one training review found near is labelled {LABELS[labels[0]]}, {agrees}."
+    whole = "The one training review that is near" if n == 1 else f"All {n} nearest training reviews"
+    are = "is" if n == 1 else "are"
     if not same:
-        return f"All {n} nearest training reviews are labelled {LABELS[1 - verdict]}; the model read this one as {LABELS[verdict]}."
-    whole = f"All {n}" if same == n else f"{same} of the {n}"
-    return f"{whole} nearest training reviews are labelled {LABELS[verdict]}, as the model read this one."
+        likewise = "" if label == verdict else ", as this one is"
+        other = f"{whole} {are} labelled {LABELS[1 - verdict]}{likewise}"
+        return f"{other}; the model read this one as {LABELS[verdict]}."
+    if same < n:
+        whole, are = f"{same} of the {n} nearest training reviews", "is" if same == 1 else "are"
+    own = "" if label == verdict else f"; its own label is {LABELS[label]}"
+    return f"{whole} {are} labelled {LABELS[verdict]}, as the model read this one{own}."
 
 
 def draw_near(near: Near) -> None:
@@ -127,6 +136,6 @@ def draw_near(near: Near) -> None:
     st.html(
         f'<div class="rs"><p class="rs-caption"><i class="rs-dot" style="background:{colour}"></i>labelled '
         f"{LABELS[near.label]} · similarity {decimal(near.similarity)}{same}</p>"
-        f'<details><summary class="rs-excerpt">{highlight(excerpt(near.text), (), tokens)}</summary>'
+        f'<details><summary class="rs-review">{highlight(excerpt(near.text), (), tokens)}</summary>'
         f'<div class="rs-review">{highlight(cut, (), tokens)}</div>{left_out}</details></div>'
     )

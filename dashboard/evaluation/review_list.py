@@ -14,7 +14,7 @@ from core.evaluation.selection import LABELS, Selection, describe_bin
 from dashboard.cache import load_predictor
 from dashboard.components import draw_caption, draw_section, empty_box
 from dashboard.evaluation import choices
-from dashboard.evaluation.drawer import Drawer, open_drawer
+from dashboard.evaluation.drawer import Drawer, open_drawer_of_url
 from dashboard.evaluation.other_model import find_other
 from dashboard.evaluation.outside import outside_masks, titles
 from dashboard.evaluation.review_rows import csv_of_reviews, frame_of_reviews, parquet_of_reviews
@@ -41,6 +41,7 @@ def draw_reviews(view: Scored, selection: Selection) -> None:
     draw_filter_line(view, rows, selection, order)
     if not len(rows):
         draw_nothing_matches(view, selection)
+        open_drawer_of_url(Drawer(view, rows))
         return
     pages = -(-len(rows) // ROWS_A_PAGE)
     page = choices.page_from_url(pages)
@@ -53,7 +54,8 @@ def draw_reviews(view: Scored, selection: Selection) -> None:
     draw_table(frame)
     draw_pagination(pages, page)
     if place is not None and first + place < len(rows):
-        open_drawer(Drawer(view, rows), first + place)
+        choices.name_in_url(open=str(rows[first + place]))
+    open_drawer_of_url(Drawer(view, rows))
 
 
 def draw_filters(selection: Selection) -> None:
@@ -144,7 +146,7 @@ def draw_downloads(view: Scored, rows: Rows) -> None:
         ("Parquet", "parquet", "application/vnd.apache.parquet", partial(parquet_of_reviews, *of_reviews)),
     )
     with st.popover("Download", icon=":material/download:", disabled=not len(rows)):
-        draw_caption(f"{len(rows):,} listed review{'' if len(rows) == 1 else 's'}, in this order.")
+        draw_caption(f"{len(rows):,} review{'' if len(rows) == 1 else 's'}, in the order of the list.")
         for label, ending, mime, make in kinds:
             st.download_button(
                 label, make, key=f"evaluation_download_{ending}", on_click="ignore", width="stretch", mime=mime,
@@ -189,7 +191,8 @@ def draw_table(frame: pd.DataFrame) -> None:
     """Draw a page of reviews; a click on a row, or on any of its cells, opens the drawer."""
     st.dataframe(
         frame, hide_index=True, height="content", row_height=ROW_HEIGHT, on_select="rerun",
-        selection_mode=["single-row", "single-cell"], key=table_key(), alt="Reviews; choose a row to read the whole text.",
+        selection_mode=["single-row", "single-cell"], key=table_key(),
+        alt="Reviews; choose a row to read the whole text.",
         column_config={
             "#": st.column_config.NumberColumn(width=50),
             "Confidence": st.column_config.ProgressColumn(

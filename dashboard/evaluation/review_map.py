@@ -15,7 +15,7 @@ from core.evaluation.intervals import wilson_interval
 from core.evaluation.selection import Mask, Results, Selection
 from core.prediction.analysis import AnalysisJob
 from core.wording import interval_text, percent
-from dashboard.cache import load_finding, load_finding_table, load_train_rows, map_figure, reviews_in_area
+from dashboard.cache import load_finding, load_finding_table, load_split, map_figure, reviews_in_area
 from dashboard.components import about_duration, draw_caption, draw_chart_title, draw_facts
 from dashboard.evaluation import choices
 from dashboard.evaluation.analysis_box import analysis_job, draw_until_done
@@ -76,9 +76,9 @@ def draw(view: Scored, selection: Selection) -> None:
     document, tokens = load_finding(job), current_tokens()
     draw_chart_title(
         map_finding(view.results),
-        "A point is a review. Across: its logit. Up and down: the direction in which the reviews differ most besides, in "
-        f"the {document['numbers']:,} numbers that {view.model.spoken} makes of a text{share_words(document)}. Draw "
-        "around points, with the lasso or the box, to list them below.",
+        "A point is a review. Across: its logit. Up and down: the direction in which the reviews differ most besides, "
+        f"in the {document['numbers']:,} numbers that {view.model.spoken} makes of a text{share_words(document)}. "
+        "Draw around points, with the lasso or the box, to list them below.",
         [("read right", tokens.quiet), ("misread", tokens.wrong)],
     )
     st.plotly_chart(
@@ -110,7 +110,7 @@ def draw_map_until_done(view: Scored, job: AnalysisJob) -> bool:
 def estimate_map(view: Scored) -> float | None:
     """Return how many seconds the map takes, by how long scoring took; None when that is not known."""
     n = len(view.results)
-    train = len(load_train_rows(view.data.config)) if has_training_reviews(view) else 0
+    train = len(load_split(view.data.config, "train")) if has_training_reviews(view) else 0
     seconds = choices.estimate_seconds(view.sha256, n + train)
     return None if seconds is None else 2.0 + seconds + n * train / PAIRS_A_SECOND
 
@@ -149,7 +149,7 @@ def area_sentence(results: Results, inside: Mask) -> str:
     said = f"{n:,} review{'' if n == 1 else 's'} inside, {wrong:,} misread"
     if not n:
         return "No review inside the area"
-    said += f": {percent(wrong / n)} ({interval_text(*wilson_interval(wrong, n))})"
+    said += f": {percent(wrong / n)} (95 % interval {interval_text(*wilson_interval(wrong, n))})"
     rest, rest_wrong = len(results) - n, int(results.wrong.sum()) - wrong
     return f"{said}; outside {percent(rest_wrong / rest)}" if rest else said
 
@@ -175,7 +175,8 @@ def train_sentence(view: Scored, document: Mapping[str, Any], table: pa.Table) -
 
 def no_training_words(view: Scored) -> str:
     """Say why there are no nearest training reviews."""
+    article = "the " if view.data.source == "demo" else ""
     return (
-        f"{capital(view.model.spoken)} was not trained on {view.data.data_name}: there are no training reviews of its "
-        "own to put beside these."
+        f"{capital(view.model.spoken)} was not trained on {article}{view.data.data_name}: there are no training reviews "
+        "of its own to put beside these."
     )

@@ -66,9 +66,7 @@ def csv_of_reviews(
     return file.getvalue()
 
 
-def parquet_of_reviews(
-    results: Results, texts: pa.Array, rows: NDArray[np.int64], temperature: float = 1.0
-) -> bytes:
+def parquet_of_reviews(results: Results, texts: pa.Array, rows: NDArray[np.int64], temperature: float = 1.0) -> bytes:
     """Return the given reviews as a Parquet file; arguments as ``csv_of_reviews``."""
     file = io.BytesIO()
     pq.write_table(table_of_reviews(results, texts, rows, temperature), file)

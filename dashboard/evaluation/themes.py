@@ -201,8 +201,13 @@ def found_caption(themes: ErrorThemes) -> str:
     )
     if not themes.found:
         return how
-    more = f" The {len(themes.found):,} surest are listed." if len(themes.found) < themes.found_count else ""
-    return f"{how} The surest first.{more} They were picked for their lifts, which are therefore somewhat too high."
+    more = f" The first {len(themes.found):,} are listed." if len(themes.found) < themes.found_count else ""
+    is_long = any(each.key == "long" and each.lift.is_more for each in themes.themes)
+    long = " Long reviews are misread more often and hold more words: that alone lifts common words." if is_long else ""
+    return (
+        f"{how} By the lower end of the lift's interval.{more} They were picked for their lifts, which are therefore "
+        f"somewhat too high.{long}"
+    )
 
 
 def found_frame(found: Sequence[Term]) -> pd.DataFrame:
@@ -256,7 +261,7 @@ def theme_mask(view: Scored, key: str) -> Mask:
 
 def token_mask(view: Scored, token: str) -> Mask:
     """Tell which reviews hold a word or words in a row, bool (N)."""
-    return find_token(themes_job(view), load_predictor(view.model.reference), view.rows, token)
+    return find_token(view.job, load_predictor(view.model.reference), view.rows.texts, token)
 
 
 def theme_words(view: Scored, key: str) -> str:

@@ -202,7 +202,9 @@ def draw_band_aim(view: Scored, saved: ModelSettings, valid: Results, threshold:
             "Not sure from, to below", LEAST, MOST, step=STEP, format="%.2f", key=key,
             help="It always holds the threshold. Both ends at the threshold: it is never not sure.",
         )  # fmt: skip
-        return min(round(chosen[0], 2), threshold), max(round(chosen[1], 2), threshold)
+        # A slider holds two decimals; where it was not moved, the ends stay what they are.
+        low, high = (saved.unsure_low, saved.unsure_high) if chosen == ends else (round(end, 2) for end in chosen)
+        return min(low, threshold), max(high, threshold)
     if aim == "right":
         percents = st.number_input("At least this % of the rest is right", 50.0, 99.9, 95.0, 1.0, key=key_of(view, aim))
     else:
@@ -237,7 +239,9 @@ def cell(outcome: Outcome, name: str) -> str:
     metric: Metric = getattr(outcome, name)
     if metric.value is None or metric.low is None or metric.high is None:
         return DASH
-    interval = f'<span class="rs-caption" style="white-space:nowrap">&ensp;{interval_text(metric.low, metric.high)}</span>'
+    interval = (
+        f'<span class="rs-caption" style="white-space:nowrap">&ensp;{interval_text(metric.low, metric.high)}</span>'
+    )
     return f'<b style="font-weight:600">{percent(metric.value)}</b> {interval}'
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.config import preset_config, with_data
+from core.default_model import use_model
 from core.jobs import run_job
 from core.runs import Run, create_run
 from tests.browser.conftest import Server, workspace_of
@@ -61,3 +62,37 @@ def test_a_cell_leads_to_its_reviews_and_a_row_to_the_whole_text(server: Server,
 def test_without_data_or_training_it_shows_the_way_on(server: Server, page: Page) -> None:
     page.goto(f"{server.url}/evaluation?model=starter")
     expect(page.get_by_role("button", name=re.compile("^Score|^Train")).first).to_be_visible(timeout=60_000)
+
+
+def test_a_changed_threshold_is_followed_on_the_prediction_page(server: Server, run: Run, page: Page) -> None:
+    page.goto(f"{server.url}/evaluation?model={run.run_id}")
+    opener = page.get_by_role("button", name=re.compile(r"Threshold 0\.50 · not sure 0\.40 to 0\.60"))
+    score = page.get_by_role("button", name=re.compile("^Score 1,200"))
+    expect(opener.or_(score)).to_be_visible(timeout=60_000)
+    if score.is_visible():
+        score.click()
+    opener.click()
+    panel = page.get_by_text("Where a probability becomes a verdict")
+    expect(panel).to_be_visible()
+    thumb = page.get_by_role("slider", name="A verdict is positive above")
+    expect(thumb).to_be_visible()  # the validation reviews were scored with the test split
+    thumb.focus()
+    thumb.press("End")
+    expect(page.get_by_text(re.compile(r"Threshold 0\.99, not sure from 0\.40 to 0\.99"))).to_be_visible()
+    page.get_by_role("button", name="Use this").click()
+    expect(page.get_by_role("button", name=re.compile(r"Threshold 0\.99 · not sure 0\.40 to 0\.99"))).to_be_visible()
+
+    with workspace_of(server):
+        use_model(run.run_id)
+    page.goto(f"{server.url}/prediction")
+    page.get_by_text("Middling").click()
+    note = re.compile(r"Threshold 0\.99, not sure from 0\.40 to 0\.99, set for this model")
+    expect(page.get_by_text(note)).to_be_visible()
+    page.goto(f"{server.url}/evaluation?model={run.run_id}")
+    page.get_by_role("button", name=re.compile(r"Threshold 0\.99")).click()
+    page.get_by_role("button", name="Back to 0.50").click()
+    expect(opener).to_be_visible()
+    page.goto(f"{server.url}/prediction")
+    page.get_by_text("Middling").click()
+    expect(page.get_by_text(re.compile("% confident")).first).to_be_visible()
+    expect(page.get_by_text("set for this model")).to_have_count(0)

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from core import settings
+from core.files import write_json
+from core.model_settings import settings_file
+from core.models.model_file import load_model_file
 from core.runs import find_run
 from tests.texts import invent_reviews
 
@@ -210,6 +213,26 @@ def test_data_tells_lengths_duplicates_and_words(tmp_path: Path) -> None:
     assert leaning["good"] and not leaning["bad"]
     out, _ = start("data", path).communicate(timeout=60)
     assert "12 of test also in train" in out and "more in positive  good" in out and "positive: good film" in out
+
+
+def test_predict_follows_and_tells_the_threshold_set_for_the_model() -> None:
+    usual = run("predict", "starter", "It was okay, nothing special.")
+    verdict = usual["predictions"][0]
+    assert usual["threshold"] == 0.5 and verdict["sentiment"] == "Negative" and not verdict["not_sure"]
+    model = settings_file(load_model_file(settings.STARTER_FILE).sha256)
+    chosen = {"threshold": 0.05, "unsure_low": 0.05, "unsure_high": 0.9, "chosen_by": "hand", "n": 9}
+    write_json(model, chosen)
+    moved = run("predict", "starter", "It was okay, nothing special.")
+    assert moved["threshold"] == 0.05 and moved["unsure_high"] == 0.9
+    assert moved["predictions"][0] == {
+        "sentiment": "Positive", "probability": verdict["probability"], "confidence": verdict["probability"],
+        "not_sure": True,
+    }  # fmt: skip
+    said = start("predict", "starter", "It was okay, nothing special.").communicate()[0]
+    assert "(not sure)" in said and "Set for this model: threshold 0.05, not sure from 0.05 to 0.90." in said
+    model.write_text("{")
+    written, complained = start("predict", "starter", "It was okay, nothing special.").communicate()
+    assert written.startswith("Negative") and "0.50 is used instead" in complained
 
 
 def test_describe_tells_the_script_s_layers() -> None:

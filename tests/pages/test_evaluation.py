@@ -186,7 +186,7 @@ def test_a_scored_split_shows_figures_matrix_histogram_and_the_misclassified(sco
 
 def test_the_curves_are_one_click_away(scored: EvaluationJob) -> None:
     app = open_page(evaluation_section="confidence")
-    assert len(app.get("plotly_chart")) == 2 and not app.get("vega_lite_chart")
+    assert len(app.get("plotly_chart")) == 2 and len(app.get("vega_lite_chart")) == 3
 
 
 def test_a_click_on_the_matrix_filters_a_second_one_takes_the_filter_away(scored: EvaluationJob) -> None:

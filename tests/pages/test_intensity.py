@@ -39,8 +39,12 @@ def demo_config() -> RunConfig:
 
 @pytest.fixture
 def scored() -> EvaluationJob:
-    splits = load_columns(demo_config().data)
-    evaluation = evaluate_split(Predictor.load("starter"), splits["test"], fingerprint(splits), "test")
+    return score("starter", demo_config())
+
+
+def score(reference: str, config: RunConfig) -> EvaluationJob:
+    splits = load_columns(config.data)
+    evaluation = evaluate_split(Predictor.load(reference), splits["test"], fingerprint(splits), "test")
     return EvaluationJob(evaluation_folder(evaluation.model_sha256, evaluation.data_fingerprint, "test"))
 
 
@@ -49,13 +53,14 @@ def open_section(**parameters: str) -> AppTest:
 
 
 def train_on_table(path: Path, columns: list[str], rows: list[list[str]], **options: object) -> str:
-    """Train a small model on a table and return its run id."""
+    """Train a small model on a table, score its test split and return its run id."""
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])
     config = with_data(preset_config("fast"), str(path), **options)
     run = create_run(with_settings(config, ["model.bucket_bits=12", "training.epochs=1"]), "fast")
     jobs.run_job(run.path)
     assert run.state.status == "finished", run.state.message
+    score(run.run_id, run.settings.config)
     return run.run_id
 
 

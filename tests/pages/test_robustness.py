@@ -96,7 +96,7 @@ def test_an_example_shows_both_versions_with_what_changed_marked() -> None:
     texts = load_columns(demo_config().data)["test"].texts.to_pylist()
     for place in range(2):
         row = examples[place]["row"]
-        before, after = [each.proto.body for each in app.get("html") if "rs-review" in each.proto.body]
+        before, after = [each.proto.body for each in app.get("html") if 'class="rs rs-review"' in each.proto.body]
         changed = perturb("negation", texts[row], 0, row)
         words = [html.unescape(word) for word in re.findall(r"<mark[^>]*>(.*?)</mark>", after)]
         assert words and set(" ".join(words).split()) <= set(changed.split())

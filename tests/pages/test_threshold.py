@@ -250,9 +250,7 @@ def test_a_changed_threshold_shows_on_the_prediction_page_and_at_home() -> None:
     assert 0.05 < probability < 0.5, "the text is one that the usual threshold reads as negative"
     low = round(probability / 2, 3)
     assert "Negative" in said(read(open_page("prediction"), MIDDLING))
-    save_settings(
-        starter_sha(), ModelSettings(threshold=low, unsure_low=low, unsure_high=low, chosen_by="f1", n=9)
-    )
+    save_settings(starter_sha(), ModelSettings(threshold=low, unsure_low=low, unsure_high=low, chosen_by="f1", n=9))
     app = read(open_page("prediction"), MIDDLING)
     assert 'rs-section">Positive' in said(app) and "At 0.50 it would be negative." in said(app)
     assert "set for this model" in said(app) and "never not sure" in said(app)

@@ -65,3 +65,16 @@ def test_a_selection_says_itself_in_words() -> None:
 def test_nothing_at_all_gives_no_rows() -> None:
     empty = Results(np.array([], np.int64), np.array([]), np.array([]))
     assert Selection().rows(empty).tolist() == []
+
+
+def test_each_filter_is_said_by_the_name_under_which_it_can_be_taken_away() -> None:
+    selection = Selection(only_wrong=True, confidence=19, surest=80, words="film", stars=3, theme="questions")
+    said = selection.parts({"theme": "asks a question"})
+    assert ", ".join(said.values()) == selection.describe({"theme": "asks a question"})
+    for name in said:
+        left = selection.without(name)
+        assert list(left.parts()) == [other for other in said if other != name]
+
+
+def test_without_only_wrong_the_right_ones_are_listed_too() -> None:
+    assert Selection().without("only_wrong").rows(RESULTS, "data").tolist() == [0, 1, 2, 3, 4, 5]

@@ -42,3 +42,14 @@ def test_reversal_reads_each_text_backwards_and_leaves_padding_in_place() -> Non
 def test_the_largest_state_is_looked_for_within_the_text_only() -> None:
     states = torch.tensor([[[1.0], [5.0], [9.0]]])
     assert max_states(states, torch.tensor([2])).tolist() == [[5.0]]
+
+
+def test_its_logit_is_the_last_layer_on_what_it_represents_a_text_by() -> None:
+    torch.manual_seed(0)
+    for pooling in ("last", "max"):
+        model = BiLSTM(BiLSTMConfig(embedding_dim=9, hidden_size=7, num_layers=2, pooling=pooling), 50).eval()
+        lengths = torch.tensor([12, 1, 7])
+        token_ids = torch.randint(2, 50, (3, 12)) * (torch.arange(12) < lengths[:, None])
+        pooled = model.represent(token_ids, lengths)
+        assert pooled.shape == (3, 14)
+        assert torch.equal(model.fc(pooled).squeeze(1), model(token_ids, lengths))

@@ -11,7 +11,7 @@ from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingCon
 from core.models.base import SentimentModel
 from core.models.catalog import MODELS, build_model, describe_model, fit_encoder
 from core.models.model_file import Architecture, load_model_file, save_model
-from core.models.scoring import score_texts
+from core.models.scoring import represent_texts, score_texts
 from core.preprocessing.cleaning import as_text_array
 from core.preprocessing.encoders import Encoder
 from tests.texts import invent_reviews
@@ -82,6 +82,25 @@ def test_padding_and_neighbours_never_change_a_score(kind: str, model_config: Mo
     with torch.no_grad():
         beside = model(*model.collate(batch))[0].item()
     assert abs(alone - beside) <= 1e-5
+
+
+@every_model
+def test_what_its_last_layer_reads_is_one_row_a_text_that_nothing_beside_it_changes(
+    kind: str, model_config: ModelConfig
+) -> None:
+    model, encoder, _ = make(model_config)
+    texts = ["The plot is superb and the cast is dull!", "", "zzz", *["the music is awful " * 64] * 30]
+    encoded = encoder.encode(as_text_array(texts))
+    vectors = represent_texts(model.eval(), encoded)
+    assert vectors.dtype == np.float32 and vectors.shape[0] == len(texts) and np.isfinite(vectors).all()
+    assert np.array_equal(vectors, represent_texts(model, encoded)), "the same again"
+    for place in (0, 1, 2, 5):
+        alone = represent_texts(model, encoded.take(np.array([place])))
+        assert np.abs(alone[0] - vectors[place]).max() <= 1e-5
+    with torch.no_grad():
+        padded = model.represent(*model.collate(encoded)).numpy()
+    assert np.abs(padded - vectors).max() <= 1e-5
+    assert represent_texts(model, encoded.take(np.arange(0))).shape[0] == 0
 
 
 @every_model

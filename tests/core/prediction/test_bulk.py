@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ReviewscopeError, TableError
+from core.model_settings import Cutoffs
 from core.prediction.bulk import predict_table
 from core.prediction.predictor import Predictor
 
@@ -84,3 +85,18 @@ def test_a_table_of_a_header_alone_gives_a_table_of_a_header_alone(starter: Pred
     ledger = predict_table(starter, source, tmp_path / "out.csv")
     assert ledger.rows == 0
     assert (tmp_path / "out.csv").read_text() == "text,n,sentiment,probability,confidence\n"
+
+
+def test_the_threshold_divides_the_column_sentiment_and_leaves_the_probability(
+    starter: Predictor, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("text\nIt was okay and nothing special.\nA superb film.\n")
+    predict_table(starter, source, tmp_path / "usual.csv")
+    low = Cutoffs(threshold=0.01, unsure_low=0.01, unsure_high=0.02)
+    predict_table(starter, source, tmp_path / "low.csv", cutoffs=low)
+    usual, moved = read_csv(tmp_path / "usual.csv"), read_csv(tmp_path / "low.csv")
+    assert [row["sentiment"] for row in usual] == ["Negative", "Positive"]
+    assert [row["sentiment"] for row in moved] == ["Positive", "Positive"]
+    assert [row["probability"] for row in usual] == [row["probability"] for row in moved]
+    assert moved[0]["confidence"] == moved[0]["probability"]

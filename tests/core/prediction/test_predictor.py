@@ -81,3 +81,14 @@ def test_without_a_calibration_intensities_are_the_probabilities(starter: Predic
     predictions = bare.predict(list(EXAMPLES))
     assert (bare.calibration, bare.temperature) == (None, 1.0)
     assert np.array_equal(predictions.intensities, predictions.probabilities)
+
+
+def test_another_cut_moves_verdicts_and_confidence_and_leaves_the_scores() -> None:
+    usual = Predictions(np.array([-1.0, 0.0, 0.5, 2.0], np.float32))
+    moved = usual.at(1.0)
+    assert usual.sentiments == ["Negative", "Negative", "Positive", "Positive"]
+    assert moved.sentiments == ["Negative", "Negative", "Negative", "Positive"]
+    assert (moved.probabilities == usual.probabilities).all()
+    assert moved.confidences[2] == 1 - moved.probabilities[2] and moved.confidences[3] == moved.probabilities[3]
+    assert usual.confidences == pytest.approx(np.maximum(usual.probabilities, 1 - usual.probabilities))
+    assert usual.at(float(usual.logits[2])).sentiments[2] == "Negative", "exactly the threshold is negative"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core.evaluation.intervals import wilson_interval
+from core.model_settings import Cutoffs
 from core.prediction.summary import (
     ColumnFacts,
     Counts,
@@ -169,3 +170,38 @@ def test_the_first_column_shown_has_the_most_groups_and_is_no_date() -> None:
     assert default_column(columns) == 3
     assert default_column(columns[:2]) == 1
     assert default_column(columns[:1]) is None and default_column([]) is None
+
+
+cutoffs_of = (
+    some.tuples(*[some.integers(1, 999)] * 3)
+    .map(sorted)
+    .map(lambda ends: Cutoffs(unsure_low=ends[0] / 1_000, threshold=ends[1] / 1_000, unsure_high=ends[2] / 1_000))
+)
+
+
+@given(probabilities_of, cutoffs_of)
+def test_at_other_cutoffs_everything_counts_the_sides_of_one_score_at_a_time(
+    scores: np.ndarray, cutoffs: Cutoffs
+) -> None:
+    scores = scores.astype(float)
+    sides = [cutoffs.side(score) for score in scores if not np.isnan(score)]
+    expected = Counts(sides.count("negative"), sides.count("not sure"), sides.count("positive"))
+    assert count_sides(scores, cutoffs) == expected
+    by_side = score_histogram(scores, cutoffs).groupby("side")["count"].sum()
+    assert tuple(by_side.get(side, 0) for side in ("negative", "not sure", "positive")) == expected
+    groups = share_by_group(pd.Series(["a"] * len(scores)), scores, cutoffs)
+    assert groups["positive"].sum() == expected.positive
+    days = pd.Series(pd.Timestamp("2026-01-05"), index=range(len(scores)))
+    assert share_over_time(days, scores, "year", cutoffs)[1]["positive"].sum() == expected.positive
+
+
+def test_a_bin_on_two_sides_is_two_bars_on_each_other() -> None:
+    frame = score_histogram(np.array([0.601, 0.603, 0.62, 0.9]), Cutoffs(unsure_high=0.61))
+    both = frame[frame["low"] == 0.6]
+    assert both[["side", "count", "below"]].to_numpy().tolist() == [["not sure", 2, 0], ["positive", 1, 2]]
+    assert len(frame) == 41
+
+
+def test_the_least_sure_are_those_nearest_to_the_threshold() -> None:
+    scores = np.array([0.5, 0.71, 0.9, np.nan, 0.69])
+    assert order_rows(scores, "unsure", 3, Cutoffs(threshold=0.7, unsure_high=0.8)).tolist() == [1, 4, 0]
