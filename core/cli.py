@@ -7,7 +7,7 @@ import io
 import sys
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -218,20 +218,26 @@ def evaluate(
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     labels: Labels = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write the whole evaluation as one HTML file.")
+    ] = None,
     queue: InQueue = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a labelled split and tell every figure with its 95 % interval."""
+    """Score a labelled split and tell every figure with its 95 % interval, at the threshold set for the model."""
     config = _evaluated_config(reference, data, split, text_column, label_column, labels)
     # A table that the model does not know is scored whole; of a run's own table, only what was held out.
     split = split or ("all" if data is not None and config.data.source == "table" else "test")
     if queue:
-        job = queue_evaluation(reference, config, split)
-        print_result({"job": str(job.path), "status": job.state.status}, as_json=as_json)
+        if report is not None:
+            raise ConfigError("--report needs the scores at once: leave out --queue, or ask again when it is scored.")
+        queued = queue_evaluation(reference, config, split)
+        print_result({"job": str(queued.path), "status": queued.state.status}, as_json=as_json)
         return
     predictor = _load_predictor(reference)
     from core.data.labelled import fingerprint
     from core.data.sources import choose_split, load_columns
+    from core.model_settings import load_settings
     from core.prediction.evaluating import EvaluationJob, describe_trust, evaluate_split, load_results
 
     with show_progress() as progress:
@@ -239,10 +245,16 @@ def evaluate(
         splits = load_columns(config.data)
         rows = choose_split(splits, split, config)
         progress.on_phase(f"Scoring the {split} split", len(rows))
-        evaluation = evaluate_split(predictor, rows, fingerprint(splits), split, progress.on_progress)
-    results = load_results(EvaluationJob(evaluation.folder).results_file)
-    trust = describe_trust(results, predictor.calibration)
-    document = evaluation.to_document() | (trust if as_json else _trust_lines(trust))
+        scored = evaluate_split(predictor, rows, fingerprint(splits), split, progress.on_progress)
+        if report is not None:
+            progress.on_phase("Writing the report", 0)
+            _write_report(report, reference, predictor, scored, config, rows.texts)
+    job, chosen = EvaluationJob(scored.folder), load_settings(predictor.sha256)
+    evaluation = job.read_evaluation(chosen.cut)
+    trust = describe_trust(replace(load_results(job.results_file), cut=chosen.cut), predictor.calibration)
+    document = evaluation.to_document() | {"threshold": chosen.threshold} | (trust if as_json else _trust_lines(trust))
+    if report is not None:
+        document["report"] = str(report)
     if not as_json:
         document |= {name: _metric_line(metric) for name, metric in evaluation.metrics.items()}
         del document["metrics"]
@@ -416,6 +428,24 @@ def _evaluated_config(
     if split == "valid" and (run is None or config.data != own.data):
         raise DataError("The split valid belongs to a run and its own data. Leave out --data, or choose test.")
     return config
+
+
+def _write_report(path: Path, reference: str, predictor: Any, scored: Any, config: RunConfig, texts: Any) -> None:
+    """Write an evaluation as one HTML file, with the themes of its errors."""
+    from core.files import write_bytes
+    from core.prediction.analysis import AnalysisRequest
+    from core.report import build_report, gather_subject
+
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"--report {path}: the report is a page; give it a name that ends in .html.")
+    request = AnalysisRequest(
+        kind="themes", model=reference, model_sha256=scored.model_sha256, data_fingerprint=scored.data_fingerprint,
+        split=scored.split, config=config,
+    )  # fmt: skip
+    names = {"imdb": "IMDB", "demo": "the demo corpus"}
+    data = f"the {scored.split} split of {names.get(config.data.source) or Path(config.data.path or 'table').name}"
+    subject = gather_subject(reference, data, request, predictor, texts, may_look=True)
+    write_bytes(path, build_report(subject).encode("utf-8", "replace"))
 
 
 def _load_predictor(reference: str) -> Any:

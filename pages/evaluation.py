@@ -24,6 +24,7 @@ from dashboard.evaluation import (
 )
 from dashboard.evaluation.choices import DataChoice, Door, ModelChoice
 from dashboard.evaluation.figures import draw_figures
+from dashboard.evaluation.report_button import draw_report_button
 from dashboard.evaluation.review_list import draw_reviews
 from dashboard.evaluation.scoring import draw_scoring, draw_unreadable
 from dashboard.evaluation.threshold_panel import draw_threshold
@@ -81,7 +82,9 @@ def main() -> None:
     draw_figures(view)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         draw_sections()
-        draw_threshold(view)
+        with st.container(horizontal=True, width="content"):
+            draw_threshold(view)
+            draw_report_button(view)
     section.draw(view, selection)
     draw_reviews(view, selection)
 

@@ -51,6 +51,24 @@ def plot_matrix(confusion: Confusion, selection: Selection, tokens: Tokens) -> A
     return dress(alt.layer(cells.add_params(pick), counts, shares), tokens, MATRIX_HEIGHT)
 
 
+def matrix_finding(confusion: Confusion) -> str:
+    """Say which error is the more frequent one."""
+    if not confusion.false_positives and not confusion.false_negatives:
+        return "No review was misread"
+    label = 0 if confusion.false_positives >= confusion.false_negatives else 1
+    count = max(confusion.false_positives, confusion.false_negatives)
+    reviews = "review was" if count == 1 else "reviews were"
+    return f"{count:,} {LABELS[label]} {reviews} read as {LABELS[1 - label]}"
+
+
+def confidence_finding(bins: ConfidenceBins) -> str:
+    """Say how many of the reviews that were read most surely are wrong."""
+    sure, wrong = int((bins.right + bins.wrong)[-4:].sum()), int(bins.wrong[-4:].sum())
+    if not sure:
+        return "No review was read with 90 % confidence"
+    return f"Of {sure:,} reviews read with 90 % confidence or more, {percent(wrong / sure)} are wrong"
+
+
 def matrix_frame(confusion: Confusion, selection: Selection) -> pd.DataFrame:
     """Return the four cells: counts, shares of their label in words, and how strongly each is drawn."""
     counts = [

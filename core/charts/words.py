@@ -41,7 +41,8 @@ def plot_leaning(
     frame = leaning_frame(words, group_a, group_b)
     frame["strength"] = np.where(frame["word"] == selected, 1.0, DIMMED) if selected in set(frame["word"]) else 1.0
     reach = max(float(frame[["low", "high"]].abs().max().max()) * 1.06, float(np.log(2.2)))
-    ticks = [0.0, *(sign * float(np.log(times)) for times in TIMES for sign in (-1, 1) if np.log(times) <= reach)]
+    times = TIMES[1::2] if reach > np.log(TIMES[-2]) else TIMES
+    ticks = [0.0, *(sign * float(np.log(each)) for each in times for sign in (-1, 1) if np.log(each) <= reach)]
     scale = alt.Scale(domain=[-reach, reach], nice=False, zero=False)
     axis = alt.Axis(
         title="times as frequent", values=ticks, grid=True, domain=False,

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ from statistics import median
 
 from core import settings
 from core.config import Section
-from core.errors import JobError
+from core.errors import JobError, ReviewscopeError
 from core.files import write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.explanation import Explanation, explain
@@ -85,8 +86,9 @@ def estimate_seconds(model_sha256: str, words: int) -> float | None:
     folder = settings.home() / "cache" / "explanations" / model_sha256[:24]
     speeds = []
     for path in islice(folder.glob("*/result.json"), LOOKED_AT):
-        found = ExplanationJob(path.parent).result
-        speeds.append(found.seconds / max(len(found.pushes), 1))
+        with suppress(ReviewscopeError):  # the cache may be deleted or damaged at any time
+            found = ExplanationJob(path.parent).result
+            speeds.append(found.seconds / max(len(found.pushes), 1))
     return median(speeds) * words if speeds else None
 
 

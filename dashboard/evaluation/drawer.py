@@ -34,10 +34,19 @@ class Drawer:
     Attributes:
         view: The model and the scored split.
         rows: Indices of the reviews that are looked at, int64, in order.
+        has_guest: Whether the first of them stands there only because the URL names it.
     """
 
     view: Scored
     rows: NDArray[np.int64]
+    has_guest: bool = False
+
+    def describe_place(self, place: int) -> str:
+        """Say which review stands at a place, from 0."""
+        review, listed = f"Review {self.rows[place]:,} of the data, counted from 0", len(self.rows) - self.has_guest
+        if self.has_guest and not place:
+            return f"{review} · not among the {listed:,} listed"
+        return f"{review} · {place + 1 - self.has_guest:,} of {listed:,} listed"
 
 
 def open_drawer_of_url(drawer: Drawer) -> None:
@@ -49,7 +58,7 @@ def open_drawer_of_url(drawer: Drawer) -> None:
         close_drawer()
         return
     if row not in drawer.rows:
-        drawer = Drawer(drawer.view, np.concatenate([np.array([row]), drawer.rows]))
+        drawer = Drawer(drawer.view, np.concatenate([np.array([row]), drawer.rows]), has_guest=True)
     remember(PLACE, int(np.flatnonzero(drawer.rows == row)[0]))
     draw_drawer(drawer)
 
@@ -73,7 +82,7 @@ def draw_drawer(drawer: Drawer) -> None:
     place = min(max(int(recall(PLACE, 0)), 0), len(drawer.rows) - 1)
     view, row = drawer.view, int(drawer.rows[place])
     text = view.rows.texts[row].as_py()
-    draw_caption(f"Review {row:,} of the data, counted from 0 · {place + 1:,} of {len(drawer.rows):,} listed")
+    draw_caption(drawer.describe_place(place))
     draw_section(verdict_sentence(view.results, row), rank_sentence(view.results, row))
     draw_probability_bars(float(view.results.probabilities[row]))
     draw_reading(view.model.reference, text)

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from core.charts.evaluation import confidence_finding, matrix_finding
 from core.evaluation.selection import LABELS, Selection
 from core.model_settings import Cutoffs
-from core.wording import percent
 from dashboard.cache import confidence_charts, load_curves, matrix_chart
 from dashboard.components import draw_chart_title
 from dashboard.evaluation.choices import chart_key, open_bin, open_cell, open_theme
@@ -30,7 +30,7 @@ def draw_matrix(view: Scored, selection: Selection) -> None:
     """Draw the confusion matrix, whose cells are filters."""
     tokens, confusion = current_tokens(), view.evaluation.confusion
     draw_chart_title(
-        matrix_finding(confusion.false_positives, confusion.false_negatives),
+        matrix_finding(confusion),
         f"Click a cell to read its reviews. Shares are of the row's label; {view.evaluation.n:,} reviews.",
         [("right", tokens.quiet), ("wrong", tokens.wrong)],
     )
@@ -47,25 +47,13 @@ def draw_matrix(view: Scored, selection: Selection) -> None:
     )  # fmt: skip
 
 
-def matrix_finding(false_positives: int, false_negatives: int) -> str:
-    """Say which error is the more frequent one."""
-    if not false_positives and not false_negatives:
-        return "No review was misread"
-    label = 0 if false_positives >= false_negatives else 1
-    count = max(false_positives, false_negatives)
-    reviews = "review was" if count == 1 else "reviews were"
-    return f"{count:,} {LABELS[label]} {reviews} read as {LABELS[1 - label]}"
-
-
 def draw_confidence(view: Scored, selection: Selection) -> None:
     """Draw how many reviews and what share of wrong ones there are at each confidence; bars are filters."""
     tokens, bins = current_tokens(), load_curves(view.job, view.results.cut)[0]
     key = [("right", tokens.quiet), ("wrong", tokens.wrong)]
     key += [("not sure", tokens.not_sure)] if view.settings.unsure_confidences else []
-    sure, wrong = int((bins.right + bins.wrong)[-4:].sum()), int(bins.wrong[-4:].sum())
     draw_chart_title(
-        f"Of {sure:,} reviews read with 90 % confidence or more, {percent(wrong / sure)} are wrong"
-        if sure else "No review was read with 90 % confidence",
+        confidence_finding(bins),
         "Above: how many reviews. Below: share wrong, with 95 % interval. Click a bar to read its reviews."
         + shade_words(view.settings),
         key,
@@ -73,7 +61,7 @@ def draw_confidence(view: Scored, selection: Selection) -> None:
     counts, shares = confidence_charts(view.job, selection.confidence, tokens)
     st.vega_lite_chart(
         counts, theme=None, on_select="rerun", key=chart_key("counts"),
-        alt=f"Reviews by confidence, right and wrong; {wrong:,} of {sure:,} at 90 % and above are wrong.",
+        alt=f"Reviews by confidence, right and wrong. {confidence_finding(bins)}.",
     )  # fmt: skip
     st.vega_lite_chart(
         shares, theme=None, on_select="rerun",

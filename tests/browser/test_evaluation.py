@@ -1,5 +1,6 @@
 """From the matrix to the review behind it."""
 
+import math
 import re
 
 import pytest
@@ -96,3 +97,44 @@ def test_a_changed_threshold_is_followed_on_the_prediction_page(server: Server, 
     page.get_by_text("Middling").click()
     expect(page.get_by_text(re.compile("% confident")).first).to_be_visible()
     expect(page.get_by_text("set for this model")).to_have_count(0)
+
+
+def test_a_lasso_on_the_map_lists_what_lies_inside_it(server: Server, run: Run, page: Page) -> None:
+    page.goto(f"{server.url}/evaluation?model={run.run_id}&evaluation_section=map&evaluation_show=all")
+    start = page.get_by_role("button", name="Draw the map")
+    score = page.get_by_role("button", name=re.compile("^Score 1,200"))
+    expect(start.or_(score)).to_be_visible(timeout=60_000)
+    if score.is_visible():
+        score.click()
+    start.click()
+    plot = page.locator("[data-testid=stPlotlyChart] .nsewdrag").first
+    expect(plot).to_be_visible(timeout=90_000)
+    plot.scroll_into_view_if_needed()
+    page.wait_for_timeout(1_000)  # WebGL without a graphics card draws late
+    box = plot.bounding_box()
+    assert box is not None
+    x, y, radius = box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], 0.35 * box["height"]
+    page.mouse.move(x + radius, y)
+    page.mouse.down()
+    for step in range(1, 41):
+        page.mouse.move(x + radius * math.cos(math.pi * step / 20), y + radius * math.sin(math.pi * step / 20))
+    page.mouse.up()
+
+    caption = page.get_by_text(re.compile(r"^[\d,]+ reviews? inside, [\d,]+ misread"))
+    expect(caption).to_be_visible()
+    expect(page).to_have_url(re.compile("evaluation_area="))
+    said = re.match(r"([\d,]+) reviews? inside, ([\d,]+) misread", caption.text_content() or "")
+    assert said
+    inside, misread = (int(number.replace(",", "")) for number in said.groups())
+    assert 0 < inside < 1_200
+    expect(page.get_by_text("inside the area drawn on the map").first).to_be_visible()
+    assert number_of_reviews(page) == inside
+    outline = page.locator("[data-testid=stPlotlyChart] .shapelayer path")
+    expect(outline).to_have_count(2)  # the threshold's line and the area
+
+    page.goto(page.url)
+    expect(caption).to_be_visible(timeout=60_000)
+    expect(outline).to_have_count(2)
+    assert caption.text_content() == said.string and number_of_reviews(page) == inside
+    page.get_by_text("All wrong").click()
+    expect(page.get_by_text(re.compile(f"^{misread:,} reviews? of 1,200")).first).to_be_visible()

@@ -2,14 +2,17 @@
 
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from core.charts.tokens import DARK, LIGHT
-from core.prediction.explanation import Word, read_text
+from core.models.catalog import MODELS
+from core.prediction.explanation import Word, explain, read_text
 from core.prediction.predictor import Predictor
 from dashboard.highlight import highlight
+from tests.core.prediction.small_models import train_small
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -23,6 +26,23 @@ HOSTILE = [
     "good " * 4_000,
     "x" * 10**6,
 ]
+
+
+PIECES = [
+    "<", ">", "</", "/>", "&", "&amp;", "&lt;b&gt;", "&#0;", "&#x41;", "&nbsp", "<b>", "</mark>", "<mark style='x'>", "<!--",
+    "-->", "<![CDATA[", "<script>", "</script>", "<style>", "<br />", "<img src=x onerror=y>", '"', "'", "`", "\\", "$x$",
+    "**", "![a](b)", ":red[c]", "{d}", "%s", "\0", "\x01", "\x1b[31m", "\x7f", "\x85", "\t", "\n", "\r", "\r\n", "\n\n\n",
+    "\v", "\f", "\x1c", " ", "   ", "\u00a0", "\u2003", "\u2028", "\u2029", "\u3000", "\u200b", "\u200c", "\u200d", "\u2060",
+    "\ufeff", "\u00ad", "\u202e", "\u202c", "\u2066", "\u2069", "\u0639\u0631\u0628\u064a", "\u05e9\u05dc\u05d5\u05dd", "e\u0301",
+    "\u0130", "\u00df", "\u1e9e", "\ufb01", "\u01c5", "\u4e2d\u6587", "\U0001f3ac", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\U0001f44d\U0001f3fd", "\U0001f1eb\U0001f1f7", "2\ufe0f\u20e3", "\ufffd", "\uffff", "\U0010ffff", "superb", "dull", "The plot",
+    "it's", "not bad", "qwertzuiop", "7/10", "I <3 it", "..", "!", "a" * 50,
+]  # fmt: skip
+
+
+def invent_hostile(count: int) -> list[str]:
+    draw = np.random.default_rng(0)
+    return ["".join(draw.choice(PIECES, draw.integers(1, 40)).tolist()) for _ in range(count)]
 
 
 class Content(HTMLParser):
@@ -50,6 +70,25 @@ def starter() -> Predictor:
 def test_the_text_shown_is_the_text(starter: Predictor, text: str) -> None:
     content = Content(highlight(text, read_text(starter, text).words, LIGHT))
     assert content.text == text and content.tags <= {"mark"}
+
+
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_of_150_hostile_texts_what_is_shown_is_the_text_whatever_the_model(kind: str) -> None:
+    model, marked = train_small(kind), 0
+    for text in invent_hostile(150):
+        words = read_text(model, text, explain(model, text).pushes).words
+        shown = highlight(text, words, DARK)
+        content = Content(shown)
+        assert content.text == text.replace("\0", "\u2400"), ascii(text)
+        assert content.tags <= {"mark"}
+        marked += "<mark" in shown
+    assert marked > 50, "the words of most of them are found and marked"
+
+
+def test_half_of_a_surrogate_pair_is_shown_as_what_it_is_not() -> None:
+    for text in invent_hostile(20):
+        broken = f"{text}\ud800{text}\udfff"
+        assert Content(highlight(broken, (), LIGHT)).text == f"{text}\ufffd{text}\ufffd".replace("\0", "\u2400")
 
 
 @given(

@@ -271,8 +271,10 @@ def test_a_row_opens_the_drawer_with_the_whole_review_and_can_be_opened_again(sc
         shown = [each.proto.body for each in app.get("html") if "rs-review" in each.proto.body][-1]
         assert html.unescape(re.sub(r"<[^>]*>", "", shown)) == texts[3]
         assert "4 of 1,200 listed" in words_of(app) and "pushed to" in words_of(app)
+        assert url(app)["evaluation_open"] == "3"
+        del app.query_params["evaluation_open"]
         app.run()
-        assert "listed" not in words_of(app)
+        assert "1,200 listed" not in words_of(app)
 
 
 @pytest.mark.parametrize("labels", [[1] * 12, [0] * 12, [1]], ids=["all positive", "all negative", "one review"])

@@ -61,7 +61,8 @@ def test_a_random_sample_of_agreements_turns_it_into_an_estimate_worked_by_hand(
 
 
 def test_the_low_ends_for_rare_wrong_labels_are_those_of_the_poisson_distribution() -> None:
-    assert LOW_ENDS == pytest.approx([stats.chi2.ppf(0.05, 2 * count) / 2 for count in (1, 2, 3)], abs=1e-4)
+    for count, end in enumerate(LOW_ENDS, 1):
+        assert end == pytest.approx(stats.chi2.ppf(0.05, 2 * count) / 2, abs=1e-4)
 
 
 def test_the_estimate_counts_suspects_and_the_share_that_cannot_be_told() -> None:
@@ -195,4 +196,4 @@ def test_the_interval_covers_what_reading_everything_would_give(
 def test_over_many_draws_the_interval_covers_in_about_95_of_100() -> None:
     draw = np.random.default_rng(1)
     shares = [np.mean([cover(draw, *setting) for _ in range(1_000)]) for setting in SETTINGS]
-    assert min(shares) >= 0.92 and 0.94 <= np.mean(shares) <= 0.985, dict(zip(SETTINGS, shares, strict=True))
+    assert min(shares) >= 0.93 and 0.95 <= np.mean(shares) <= 0.98, dict(zip(SETTINGS, shares, strict=True))

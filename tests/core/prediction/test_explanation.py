@@ -1,11 +1,17 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import PreprocessingConfig
-from core.prediction.explanation import find_words, read_text
+from core.models.catalog import MODELS
+from core.prediction.explanation import explain, find_words, has_exact_pushes, read_text
+from core.prediction.integrated_gradients import TOLERANCE
 from core.prediction.predictor import Predictor
 from core.preprocessing.cleaning import as_text_array, split_words
+from tests.core.prediction.small_models import train_small
 
 TEXTS = [
     "This movie was absolutely fantastic! Fantastic, I say.",
@@ -58,3 +64,44 @@ def test_words_past_the_limit_are_not_read() -> None:
     config = PreprocessingConfig(max_length=3)
     spans = find_words("one two three four", config)
     assert spans is not None and len(spans) == 4
+
+
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def model(request: pytest.FixtureRequest) -> Predictor:
+    return train_small(request.param)
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "the tender qwertzuiop plot", "<br />"])
+def test_of_every_model_base_pushes_and_what_is_missing_make_up_the_logit(model: Predictor, text: str) -> None:
+    found = explain(model, text)
+    logit = float(model.predict([text]).logits[0])
+    assert found.base + sum(found.pushes) + found.missing == pytest.approx(logit, abs=1e-4)
+    assert abs(found.missing) <= TOLERANCE
+
+
+def test_every_model_gives_each_word_that_it_reads_a_push_and_no_other(model: Predictor) -> None:
+    text = "A dull plot, <i>and</i> a superb qwertzuiop cast! " * 60
+    reading = read_text(model, text, explain(model, text).pushes)
+    assert len({word.is_read for word in reading.words}) == (1 if has_exact_pushes(model) else 2)
+    assert all((word.push is not None) == word.is_read for word in reading.words)
+    pushes = {text[word.start : word.end].strip(",!"): word.push for word in reading.words[:9]}
+    assert pushes["dull"] < 0 < pushes["superb"]
+
+
+def test_an_unknown_word_has_no_push_and_the_model_is_left_as_it_was() -> None:
+    model = train_small("bilstm")
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
+    text = "a qwertzuiop and superb cast"
+    words = read_text(model, text, explain(model, text).pushes).words
+    assert not words[1].is_known and words[1].push == pytest.approx(0.0, abs=1e-9)
+    assert all(parameter.grad is None for parameter in model.model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.model.state_dict().items())
+
+
+def test_threads_that_share_a_predictor_get_the_same_pushes() -> None:
+    model = train_small("bilstm")
+    texts = ["a dull plot", "the superb cast and the tender, tender music", "awful"]
+    alone = [explain(model, text).pushes for text in texts]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda text: explain(model, text).pushes, texts * 4))
+    assert together == alone * 4

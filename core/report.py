@@ -1,0 +1,347 @@
+"""An evaluation as one HTML file that needs nothing else: no server, no network, no other file.
+
+Its charts are Vega-Lite with the library inlined; the page forbids itself every outside request.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Any
+
+import pyarrow as pa
+
+from core.charts.confidence import (
+    USUAL_COVERAGE,
+    plot_reliability,
+    plot_risk_coverage,
+    reliability_finding,
+    risk_finding,
+)
+from core.charts.evaluation import (
+    confidence_finding,
+    matrix_finding,
+    plot_counts,
+    plot_matrix,
+    plot_shares_wrong,
+)
+from core.charts.themes import plot_lifts
+from core.charts.tokens import LIGHT
+from core.evaluation.calibration import reliability, risk_coverage
+from core.evaluation.curves import count_by_confidence
+from core.evaluation.metrics import METRICS, Metric
+from core.evaluation.selection import LABELS, Results, Selection
+from core.job_folder import JobReporter
+from core.model_settings import ModelSettings, load_settings
+from core.models.model_file import Calibration
+from core.prediction.analysis import AnalysisRequest, create_analysis_job, execute_analysis
+from core.prediction.evaluating import Evaluation, EvaluationJob, evaluation_folder, load_results
+from core.prediction.predictor import Predictor
+from core.prediction.theming import ErrorThemes, theme_options
+from core.wording import decimal, interval_text, percent
+
+ERRORS_SHOWN = 25
+EXCERPT = 400
+TERMS_SHOWN = 20
+AS_DECIMALS = ("roc_auc", "average_precision", "log_loss", "brier")
+# Nothing may be fetched. Vega compiles its expressions, which needs eval.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
+
+
+@dataclass(frozen=True)
+class ReportSubject:
+    """What a report is of.
+
+    Attributes:
+        model: The model's name; may be a stranger's words, as all texts are.
+        data: The split in words, such as "the test set of IMDB".
+        evaluation: Its figures.
+        results: The verdicts on its N reviews.
+        texts: Its texts, large_string (N).
+        settings: Threshold and not-sure band in use.
+        calibration: The model's temperature, or None.
+        themes: What the misread reviews have in common, or None where nobody looked.
+    """
+
+    model: str
+    data: str
+    evaluation: Evaluation
+    results: Results
+    texts: pa.Array = field(repr=False)
+    settings: ModelSettings
+    calibration: Calibration | None
+    themes: ErrorThemes | None = None
+
+
+def gather_subject(
+    model: str, data: str, request: AnalysisRequest, predictor: Predictor, texts: pa.Array, *, may_look: bool
+) -> ReportSubject:
+    """Gather what a report of a scored split holds, the figures at the model's own threshold.
+
+    Args:
+        model: The model's name.
+        data: The split in words.
+        request: Names the model, the data and the split; its kind and options do not matter.
+        predictor: The model.
+        texts: The split's texts, large_string (N).
+        may_look: Whether to look for themes here and now, some seconds, where nobody has yet.
+
+    Raises:
+        ReviewscopeError: The split is not scored, or what is kept of it cannot be read.
+    """
+    job = EvaluationJob(evaluation_folder(predictor.sha256, request.data_fingerprint, request.split))
+    chosen = load_settings(predictor.sha256)
+    results = replace(load_results(job.results_file), cut=chosen.cut)
+    look = create_analysis_job(request.model_copy(update={"kind": "themes", "options": theme_options(results)}))
+    if may_look and not look.is_done:
+        with redirect_stdout(sys.stderr):  # a job tells its phases to its log, which is not the command's output
+            execute_analysis(look, JobReporter(look))
+    themes = ErrorThemes.from_document(look.read_document()) if look.is_done else None
+    evaluation = job.read_evaluation(chosen.cut)
+    return ReportSubject(model, data, evaluation, results, texts, chosen, predictor.calibration, themes)
+
+
+def build_report(subject: ReportSubject) -> str:
+    """Return the whole report as HTML of some 1 to 2 MB, most of it the library of the charts.
+
+    Args:
+        subject: N is at least 1.
+    """
+    import vl_convert
+
+    charts: list[dict[str, Any]] = []
+    sections = [
+        _head(subject),
+        _figures(subject.evaluation),
+        _errors_and_confidence(subject, charts),
+        _trust(subject, charts),
+        _themes(subject.themes, charts),
+        _worst(subject),
+        _source(subject),
+    ]
+    drawn = "\n".join(
+        f"vegaEmbed('#chart-{place}', {_script_json(spec)}, {{actions: false, renderer: 'svg'}});"
+        for place, spec in enumerate(charts)
+    )
+    title = escape(f"{subject.model} on {subject.data}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{_style()}</style>\n</head>\n<body>\n<main>\n{''.join(sections)}</main>\n"
+        f"<script>{vl_convert.javascript_bundle(BUNDLED)}</script>\n<script>{drawn}</script>\n</body>\n</html>\n"
+    )
+
+
+BUNDLED = "window.vegaEmbed = vegaEmbed;"
+
+
+def _head(subject: ReportSubject) -> str:
+    made = time.strftime("%d %B %Y, %H:%M")
+    return (
+        f"<header><h1>Where {escape(subject.model)} is right and wrong</h1>"
+        f"<p>{escape(_capital(subject.data))}, {subject.evaluation.n:,} reviews. A verdict follows "
+        f"{escape(subject.settings.describe())}. Made with Reviewscope on {made}.</p></header>\n"
+    )
+
+
+def _figures(evaluation: Evaluation) -> str:
+    tiles = "".join(
+        f"<div><dt>{escape(METRICS[name].title)}</dt><dd><b>{_value(name, metric)}</b>"
+        f"<span>{escape(_interval(name, metric))}</span></dd></div>"
+        for name, metric in evaluation.metrics.items()
+    )
+    methods = "; ".join(
+        f"{METRICS[name].title}: {metric.method}"
+        for name, metric in evaluation.metrics.items()
+        if metric.low is not None
+    )
+    note = f"95 % intervals. {methods}." if methods else ""
+    return f'<section><dl class="tiles">{tiles}</dl><p class="note">{escape(note)}</p></section>\n'
+
+
+def _errors_and_confidence(subject: ReportSubject, charts: list[dict[str, Any]]) -> str:
+    confusion, results = subject.evaluation.confusion, subject.results
+    bins = count_by_confidence(results.confidences, results.wrong)
+    shades = subject.settings.unsure_confidences
+    key = [("right", LIGHT.quiet), ("wrong", LIGHT.wrong)]
+    matrix = _chart(
+        matrix_finding(confusion), f"Shares are of the row's label; {confusion.n:,} reviews.", key,
+        [plot_matrix(confusion, Selection(only_wrong=False), LIGHT)], charts,
+    )  # fmt: skip
+    confidence = _chart(
+        confidence_finding(bins), "Above: how many reviews. Below: share wrong, with 95 % interval.",
+        [*key, *([("not sure", LIGHT.not_sure)] if shades else [])],
+        [plot_counts(bins, None, LIGHT), plot_shares_wrong(bins, None, LIGHT, shades)], charts,
+    )  # fmt: skip
+    return f'<section class="pair">{matrix}{confidence}</section>\n'
+
+
+def _trust(subject: ReportSubject, charts: list[dict[str, Any]]) -> str:
+    results, calibration = subject.results, subject.calibration
+    before = reliability(results.labels, results.logits)
+    key, after, how = [(f"as trained: error {percent(before.error)}", LIGHT.text)], None, ""
+    if calibration is not None:
+        after = reliability(results.labels, results.logits, calibration.temperature)
+        key.append((f"after scaling, dotted: error {percent(after.error)}", LIGHT.valid))
+        how = f" Scaled by {calibration.temperature:.2f}, fitted on {calibration.n:,} validation reviews."
+    fit = _chart(
+        reliability_finding(before), f"Share read right over confidence; on the dashed line the two agree.{how}",
+        key, [plot_reliability(before, after, None, LIGHT)], charts,
+    )  # fmt: skip
+    curve = risk_coverage(results.labels, results.logits, results.cut)
+    risk = _chart(
+        risk_finding(curve, USUAL_COVERAGE), "Share right among the surest reviews, with the 95 % Wilson interval.",
+        [], [plot_risk_coverage(curve, None, LIGHT)], charts,
+    )  # fmt: skip
+    return f'<section class="pair">{fit}{risk}</section>\n'
+
+
+def _themes(themes: ErrorThemes | None, charts: list[dict[str, Any]]) -> str:
+    if themes is None:
+        return ""
+    told = [each for each in themes.themes if each.lift.value is not None]
+    if not told:
+        return "<section><h2>Error themes</h2><p>No theme can be told apart here.</p></section>\n"
+    chart = _chart(
+        "How often reviews of a theme are misread, against the rest",
+        "Dot and 95 % interval; in colour where the whole interval lies above 1.",
+        [("more errors", LIGHT.wrong), ("no clear difference", LIGHT.quiet)], [plot_lifts(told, "", LIGHT)], charts,
+    )  # fmt: skip
+    rows = [
+        (term.name, f"{term.lift.n:,}", f"{term.lift.errors:,}", percent(term.lift.rate), f"{term.q:.2g}")
+        for term in themes.found[:TERMS_SHOWN]
+    ]
+    tested = f"{themes.words_tested + themes.pairs_tested:,} words and pairs of words were tested"
+    if rows:
+        head = ("word or pair", "reviews", "misread", "error rate", "q")
+        words = (
+            f"<h3>{themes.found_count:,} words and pairs whose reviews are misread more often</h3>"
+            f'<p class="note">{tested}; at most 5 in 100 of those found are expected to be chance '
+            f"(Benjamini-Hochberg, exact one-sided tests).</p>{_table(head, rows, numbers=(1, 2, 3, 4))}"
+        )
+    else:
+        words = (
+            f'<h3>No single word stands out</h3><p class="note">{tested}; none is misread more once chance is '
+            "allowed for.</p>"
+        )
+    return f'<section class="pair">{chart}<div>{words}</div></section>\n'
+
+
+def _worst(subject: ReportSubject) -> str:
+    """List the most confident errors; their texts are a stranger's and are escaped."""
+    results = subject.results
+    rows = Selection().rows(results)[:ERRORS_SHOWN]
+    if not len(rows):
+        return "<section><h2>No review was misread</h2></section>\n"
+    texts = subject.texts.take(pa.array(rows)).to_pylist()
+    listed = [
+        (
+            f"{row:,}", percent(float(results.confidences[row])), LABELS[results.labels[row]],
+            LABELS[results.verdicts[row]], _excerpt(text),
+        )
+        for row, text in zip(rows.tolist(), texts, strict=True)
+    ]  # fmt: skip
+    head = ("review", "confidence", "labelled", "read as", "text")
+    return (
+        f"<section><h2>The {len(rows)} most confident errors of {int(results.wrong.sum()):,}</h2>"
+        f"{_table(head, listed, numbers=(0, 1), serif=4)}</section>\n"
+    )
+
+
+def _source(subject: ReportSubject) -> str:
+    evaluation = subject.evaluation
+    return (
+        f'<footer class="note">Model SHA-256 {evaluation.model_sha256}<br>Data fingerprint '
+        f"{evaluation.data_fingerprint}, split {escape(evaluation.split)}<br>Threshold: "
+        f"{escape(subject.settings.origin)}</footer>\n"
+    )
+
+
+def _chart(
+    finding: str, how_to_read: str, key: Iterable[tuple[str, str]], drawn: Iterable[Any], charts: list[dict[str, Any]]
+) -> str:
+    """Return a chart's title, key and places, and add it to those that the script draws."""
+    words = "".join(f'<span><i style="background:{colour}"></i>{escape(word)}</span>' for word, colour in key)
+    places = ""
+    for chart in drawn:
+        places += f'<div class="chart" id="chart-{len(charts)}"></div>'
+        charts.append(chart.to_dict())
+    return (
+        f'<figure><figcaption><h2>{escape(finding)}</h2><p class="note">{escape(how_to_read)}</p>'
+        f'<p class="key">{words}</p></figcaption>{places}</figure>'
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], numbers: tuple[int, ...], serif: int = -1) -> str:
+    def cell(place: int, word: str, tag: str) -> str:
+        kind = "number" if place in numbers else "review" if place == serif else ""
+        return f'<{tag} class="{kind}">{escape(word)}</{tag}>'
+
+    top = "".join(cell(place, word, "th") for place, word in enumerate(head))
+    body = "".join(f"<tr>{''.join(cell(place, word, 'td') for place, word in enumerate(row))}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _value(name: str, metric: Metric) -> str:
+    return decimal(metric.value) if name in AS_DECIMALS else percent(metric.value)
+
+
+def _interval(name: str, metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return metric.method
+    if name in AS_DECIMALS:
+        return f"{decimal(metric.low)} to {decimal(metric.high)}"
+    return interval_text(metric.low, metric.high)
+
+
+def _excerpt(text: str) -> str:
+    folded = " ".join(text[: 10 * EXCERPT].split())
+    return folded if len(folded) <= EXCERPT else folded[:EXCERPT] + "…"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _script_json(spec: dict[str, Any]) -> str:
+    """Write a chart for a script element, which a closing tag or a comment inside a word would end."""
+    return json.dumps(spec, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def _style() -> str:
+    return f"""
+:root {{ color-scheme: light; }}
+body {{ margin: 0; background: {LIGHT.paper}; color: {LIGHT.text};
+  font: 15px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; font-variant-numeric: tabular-nums; }}
+main {{ max-width: 1100px; margin: 0 auto; padding: 2rem 1.25rem 3rem; overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.75rem; font-weight: 650; margin: 0; line-height: 1.25; }}
+h2 {{ font-size: 1.0625rem; font-weight: 600; margin: 0; }}
+h3 {{ font-size: 1rem; font-weight: 600; margin: 0; }}
+p {{ margin: 0.2rem 0; }}
+header p, .note, dt, th {{ color: {LIGHT.muted}; }}
+.note, .key {{ font-size: 0.8125rem; }}
+section {{ margin-top: 2rem; }}
+.pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 2rem; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1rem; margin: 0; }}
+.tiles dd {{ margin: 0; }}
+.tiles b {{ display: block; font-size: 1.5rem; font-weight: 600; }}
+.tiles span {{ background: {LIGHT.quiet_tint}; border-radius: 1em; padding: 0.1em 0.6em; font-size: 0.8125rem; }}
+figure {{ margin: 0; min-width: 0; }}
+.chart {{ width: 100%; }}
+.key span {{ margin-right: 1.1em; white-space: nowrap; }}
+.key i {{ display: inline-block; width: 0.75em; height: 0.75em; border-radius: 2px; margin-right: 0.45em; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; width: 100%; font-size: 0.875rem; margin-top: 0.5rem; }}
+th, td {{ text-align: left; padding: 0.35rem 0.6rem; border-bottom: 1px solid {LIGHT.line}; vertical-align: top;
+  overflow-wrap: normal; white-space: nowrap; }}
+th {{ font-weight: 500; }}
+.number {{ text-align: right; }}
+td.review {{ font-family: "Source Serif 4", Georgia, serif; font-size: 0.95rem; min-width: 18rem; white-space: normal;
+  overflow-wrap: anywhere; }}
+footer {{ margin-top: 2rem; }}
+@media print {{ section {{ break-inside: avoid; }} }}
+"""
