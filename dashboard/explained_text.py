@@ -105,6 +105,7 @@ def _start(job: ExplanationJob, refused: str) -> None:
     forget(refused)
     try:
         jobs.enqueue(job)
+        jobs.move(job, -jobs.MOST_WAITING)  # somebody looks at it now, and it takes a second
     except ReviewscopeError as error:
         remember(refused, str(error))
 

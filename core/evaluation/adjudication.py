@@ -105,9 +105,10 @@ class Adjudication:
         Two shares are estimated: of wrong labels among the agreements that can be told, and of those that cannot. Each
         has its Wilson interval, with the effective sample size m / (1 - m / A) of a draw without replacement from A
         (Kish 1965, Survey Sampling). Wrong labels are rare, where Wilson's low end misses too often: for counts of 1 to
-        3 it is the one of Brown, Cai & DasGupta (2001, Stat. Sci. 16). No end contradicts what was read. The deviations that they bring to
-        the accuracy are independent and add in squares (Newcombe 1998, Stat. Med. 17; Zou & Donner 2008, Stat. Med.
-        27). It says how far the unread agreements are unknown, not how another set of reviews would turn out.
+        3 it is the one of Brown, Cai & DasGupta (2001, Stat. Sci. 16). No end contradicts what was read. The
+        deviations that they bring to the accuracy are independent and add in squares (Newcombe 1998, Stat. Med. 17; Zou
+        & Donner 2008, Stat. Med. 27). It says how far the unread agreements are unknown, not how another set of reviews
+        would turn out.
         """
         if not self.is_estimate or self.value is None:
             return None

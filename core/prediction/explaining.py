@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import median
 
 from core import settings
 from core.config import Section
@@ -14,7 +13,7 @@ from core.errors import JobError, ReviewscopeError
 from core.files import write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.explanation import Explanation, explain
-from core.prediction.integrated_gradients import MOST_ROUNDS
+from core.prediction.integrated_gradients import MOST_ROUNDS, load_captum
 from core.prediction.predictor import Predictor
 
 FORMAT_VERSION = 1  # of the results; another one gives other folders
@@ -84,12 +83,12 @@ def explanation_folder(model_sha256: str, text: str) -> Path:
 def estimate_seconds(model_sha256: str, words: int) -> float | None:
     """Return how long a text of so many words takes, by a few earlier ones of the model; None without any."""
     folder = settings.home() / "cache" / "explanations" / model_sha256[:24]
-    speeds = []
+    spent, read = 0.0, 0
     for path in islice(folder.glob("*/result.json"), LOOKED_AT):
         with suppress(ReviewscopeError):  # the cache may be deleted or damaged at any time
             found = ExplanationJob(path.parent).result
-            speeds.append(found.seconds / max(len(found.pushes), 1))
-    return median(speeds) * words if speeds else None
+            spent, read = spent + found.seconds, read + len(found.pushes)
+    return spent / read * words if read else None
 
 
 def execute_explanation(job: ExplanationJob, reporter: JobReporter) -> None:
@@ -105,6 +104,7 @@ def execute_explanation(job: ExplanationJob, reporter: JobReporter) -> None:
         predictor = Predictor.load(request.model)
         if predictor.sha256 != request.model_sha256:
             raise JobError("The model has changed since this was asked for. Ask for it again.")
+        load_captum()  # ahead of the clock
         reporter.on_phase("Working out which words pushed", MOST_ROUNDS)
         began = time.monotonic()
 

@@ -9,6 +9,7 @@ state can tip over within less than a millionth of the line, and evenly spread s
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,6 +98,13 @@ def attribute_tokens(
     return Attribution(pushes, base, logit - base - float(pushes.sum()))
 
 
+def load_captum() -> Any:
+    """Import Captum; it brings matplotlib along, which takes half a second the first time."""
+    import captum.attr
+
+    return captum.attr
+
+
 def _worst(pieces: list[_Piece]) -> list[_Piece]:
     """Return the pieces to be cut again: those that miss most, until the rest misses half of what it may."""
     missed = sum(piece.missed for piece in pieces)
@@ -112,9 +120,7 @@ def _worst(pieces: list[_Piece]) -> list[_Piece]:
 
 def _integrate(model: VectorModel, here: Tensor, there: Tensor, cuts: list[tuple[float, float]]) -> list[_Piece]:
     """Integrate the gradient along pieces of the line between two texts' vectors (T, F)."""
-    from captum.attr import IntegratedGradients  # brings matplotlib along, which takes half a second to load
-
-    gradients = IntegratedGradients(model.read_vectors)
+    gradients = load_captum().IntegratedGradients(model.read_vectors)
     size = max(TOKENS_A_BATCH // (len(here) * NODES), 1)
     pieces = []
     for batch in (cuts[first : first + size] for first in range(0, len(cuts), size)):

@@ -220,11 +220,11 @@ def draw_steps(cards: NDArray[np.int64], judged: Judged, place: int | None) -> N
 
 
 def is_review_opening() -> bool:
-    """Tell whether the drawer is open, or a row of the list below was just chosen: the drawer then takes the keys."""
+    """Tell whether a review is open in the drawer, or its row was just clicked: the drawer then takes the keys."""
     if choices.open_row() is not None:
         return True
     event = recall(f"evaluation_table_{recall('evaluation_opened', 0)}")
-    return bool(event and event["selection"]["rows"])
+    return bool(event and (event["selection"].get("rows") or event["selection"].get("cells")))
 
 
 def draw_fault_buttons(

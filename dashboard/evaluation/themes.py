@@ -194,6 +194,8 @@ def found_finding(themes: ErrorThemes) -> str:
 
 def found_caption(themes: ErrorThemes) -> str:
     """Say how words and pairs are tested, and how to read the table."""
+    if not themes.words_tested:
+        return f"A word or pair of words is tested from {LEAST_TEXTS} reviews on."
     how = (
         f"Tested: {themes.words_tested:,} words and {themes.pairs_tested:,} pairs of words in a row, all that at least "
         f"{LEAST_TEXTS} reviews hold, with Fisher's exact test, one-sided, at a false discovery rate of "

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from core.config import preset_config, with_data
 from core.default_model import use_model
-from core.jobs import run_job
+from core.jobs import queue_evaluation, run_job
 from core.runs import Run, create_run
 from tests.browser.conftest import Server, workspace_of
 
@@ -138,3 +138,83 @@ def test_a_lasso_on_the_map_lists_what_lies_inside_it(server: Server, run: Run, 
     assert caption.text_content() == said.string and number_of_reviews(page) == inside
     page.get_by_text("All wrong").click()
     expect(page.get_by_text(re.compile(f"^{misread:,} reviews? of 1,200")).first).to_be_visible()
+
+
+def test_labels_are_judged_by_key_and_the_verdicts_are_there_after_a_reload(
+    server: Server, run: Run, page: Page
+) -> None:
+    page.goto(f"{server.url}/evaluation?model={run.run_id}&evaluation_section=fault")
+    read = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ read$"))
+    score = page.get_by_role("button", name=re.compile("^Score 1,200"))
+    expect(read.or_(score)).to_be_visible(timeout=60_000)
+    if score.is_visible():
+        score.click()
+    expect(read).to_have_text(re.compile("0 of "), timeout=60_000)
+    page.wait_for_timeout(500)  # the keys are listened to once the buttons stand
+    for count, key in enumerate("1232", 1):
+        page.keyboard.press(key)
+        expect(read).to_have_text(re.compile(f" {count} of "))
+    expect(page.get_by_text("judged: label is wrong")).to_be_visible()
+    card = page.locator(".rs-review").first.text_content()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".rs-review").first).not_to_have_text(card or "")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".rs-review").first).to_have_text(card or "")
+
+    page.goto(page.url)
+    expect(read).to_have_text(re.compile(" 4 of "), timeout=60_000)
+    assert page.locator(".rs-review").first.text_content() == card
+    page.get_by_role("button", name="Label is wrong · 2").click()
+    expect(page.get_by_text(re.compile(r"^2 reviews of 1,200: judged: label is wrong"))).to_be_visible()
+
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 15, box["y"] + 36 + 19)
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("button", name="Label is wrong")).to_be_visible()
+    page.keyboard.press("1")
+    page.wait_for_timeout(1_500)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Label is wrong · 1")).to_be_visible()
+    expect(read).to_have_text(re.compile(" 4 of "))  # the key judged the open review and not the card under it
+
+
+def test_the_drawer_is_turned_by_keys_scores_a_changed_text_and_survives_a_reload(
+    server: Server, run: Run, page: Page
+) -> None:
+    with workspace_of(server):
+        run_job(queue_evaluation(run.run_id, run.settings.config, "test").path)
+    address = f"{server.url}/evaluation?model={run.run_id}&evaluation_show=all&evaluation_order=data"
+    page.goto(f"{address}&evaluation_open=3")
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible(timeout=60_000)
+    expect(drawer.get_by_role("button", name=re.compile("^Next review"))).to_be_enabled()
+    page.keyboard.press("ArrowRight")
+    expect(drawer.get_by_text("5 of 1,200 listed")).to_be_visible()
+    expect(page).to_have_url(re.compile("evaluation_open=4"))
+    page.keyboard.press("ArrowLeft")
+    expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible()
+
+    drawer.get_by_text("Change the text and watch the score").click()
+    box = drawer.get_by_role("textbox")
+    expect(box).to_be_visible()
+    whole = drawer.locator(".rs-review").first.text_content()
+    assert box.input_value() == whole
+    box.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" Awful, dull, tedious 123.")
+    for key in ("ArrowLeft", "ArrowRight", "ArrowRight", "Control+Enter"):
+        page.keyboard.press(key)
+    expect(drawer.get_by_text(re.compile(r"^Probability of positive now [\d.]+ %"))).to_be_visible()
+    expect(drawer.locator(".rs-review").last).to_contain_text("tedious 123.")
+    expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible()
+    assert drawer.get_by_role("button", name="Take this verdict back").count() == 0, "typing 1, 2 or 3 is no verdict"
+
+    page.reload()
+    expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible(timeout=60_000)
+    assert drawer.locator(".rs-review").first.text_content() == whole
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("evaluation_open"))

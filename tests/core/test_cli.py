@@ -73,6 +73,10 @@ def test_a_table_is_trained_on_evaluated_and_predicted_with(table: Path, tmp_pat
     for metric in ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"):
         assert set(evaluated["metrics"][metric]) == {"value", "low", "high", "method"}
     assert run("evaluate", trained["run_id"], "--split", "valid")["n"] == 32
+    report = tmp_path / "report.html"
+    assert run("evaluate", "latest", "--report", report)["report"] == str(report)
+    assert "Where latest is right and wrong" in report.read_text()
+    assert "a name that ends in .html" in fail("evaluate", "latest", "--report", tmp_path / "report.pdf")
 
     verdicts = run("predict", "latest", "A superb, tender film!", "Dull and tedious.")["predictions"]
     assert [verdict["sentiment"] for verdict in verdicts] == ["Positive", "Negative"]

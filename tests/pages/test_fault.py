@@ -1,6 +1,7 @@
 """The section Whose fault? in Streamlit's test runner: cards, scores, corrected training sets, verdicts in and out."""
 
 import html
+import io
 import re
 from pathlib import Path
 
@@ -17,9 +18,19 @@ from core.evaluation.adjudication import deal
 from core.evaluation.selection import Results
 from core.evaluation.suspects import rank_suspects
 from core.jobs import run_job
-from core.label_reviews import LabelReview, Reviews, add_review, export_reviews, read_reviews, reviews_file
+from core.label_reviews import (
+    LabelReview,
+    Reviews,
+    add_review,
+    base_rows,
+    export_reviews,
+    read_reviews,
+    reviews_file,
+)
+from core.prediction.analysis import AnalysisRequest, create_analysis_job
 from core.prediction.evaluating import evaluate_split, load_results
 from core.prediction.predictor import Predictor
+from core.prediction.uploads import save_upload
 from core.runs import Run, create_run, list_runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,13 +218,23 @@ def test_where_the_model_agrees_with_a_right_label_it_is_not_listed_as_wrong(
     assert app.button(key="evaluation_fault_door_model").disabled
 
 
-def test_while_a_review_is_open_the_keys_are_the_drawer_s(home: str) -> None:
+@pytest.mark.parametrize("clicked", [{"rows": [0]}, {"rows": [], "cells": [(0, "Review")]}], ids=["row", "cell"])
+def test_while_a_review_is_open_the_keys_are_the_drawer_s(home: str, clicked: dict[str, list[object]]) -> None:
     app = open_page()
-    app.session_state["evaluation_table_0"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.session_state["evaluation_table_0"] = {"selection": clicked}
     app.run()
-    assert not app.exception
+    assert not app.exception and app.button(key="evaluation_drawer_fault_label").proto.shortcut == "2"
     assert not app.button(key="evaluation_card_model").proto.shortcut
     assert not app.button(key="evaluation_card_back").proto.shortcut
+    opened = open_page(evaluation_open="7")
+    assert not opened.button(key="evaluation_card_model").proto.shortcut
+
+
+def test_a_verdict_in_the_drawer_says_that_it_came_from_there(home: str, data: dict[str, LabelledTexts]) -> None:
+    app = open_page(evaluation_open="7")
+    press(app, "label", key="evaluation_drawer_fault")
+    review = read_reviews(home)["test", 7]
+    assert (review.fault, review.source, review.label) == ("label", "drawer", data["test"].labels[7])
 
 
 def test_verdicts_go_out_and_come_back(home: str, data: dict[str, LabelledTexts]) -> None:
@@ -328,6 +349,25 @@ def test_verdicts_on_test_are_found_again_by_a_run_on_the_corrected_set(
     assert "again was trained on it." in words_of(page)
 
 
+def test_a_verdict_on_a_nearest_training_review_is_one_on_the_train_split(
+    run: Run, data: dict[str, LabelledTexts]
+) -> None:
+    config, home = run.settings.config, fingerprint(data)
+    request = AnalysisRequest(
+        kind="neighbours", model=run.run_id, model_sha256=Predictor.load(run.run_id).sha256, data_fingerprint=home,
+        split="valid", config=config, options={"train": True},
+    )  # fmt: skip
+    job = create_analysis_job(request)
+    run_job(job.path)
+    near = int(job.read_table()["near_1"][4].as_py())
+    place = int(base_rows(data, "train", config)[1][near])
+    app = open_page(model=run.run_id, data="demo", split="valid", evaluation_open="4")
+    press(app, "label", key="evaluation_near_4_0")
+    review = read_reviews(home)["train", place]
+    assert (review.source, review.label) == ("neighbour", data["train"].labels[place])
+    assert data["train"].texts[place].as_py() == choose_split(data, "train", config).texts[near].as_py()
+
+
 def test_corrections_that_are_not_there_are_told_of_and_left_by_one_button() -> None:
     for page in ("training", "data"):
         app = open_page(page, data="demo", corrections="c00000000000")
@@ -335,3 +375,16 @@ def test_corrections_that_are_not_there_are_told_of_and_left_by_one_button() -> 
         app.button(key="leave-corrections").click().run()
         assert not app.exception and "corrections" not in app.query_params
         assert "There are no corrections" not in words_of(app)
+
+
+def test_labels_of_a_table_of_one_s_own_are_judged_and_never_feed_training() -> None:
+    content = b"text,label\n" + b"a dull and awful film,pos\na tender and lovely film,pos\nawful,neg\n" * 4
+    upload = save_upload(io.BytesIO(content), "mine.csv")
+    config = with_data(preset_config("fast"), str(upload.table), "text", "label")
+    splits = load_columns(config.data)
+    home = fingerprint(splits)
+    evaluate_split(Predictor.load("starter"), choose_split(splits, "all", config), home, "all")
+    app = open_page(data="table", table=upload.upload_id, split="all", evaluation_show="all")
+    press(app, "label")
+    assert [place[0] for place in read_reviews(home)] == ["all"]
+    assert "No label of the training set is judged wrong yet" in words_of(app)

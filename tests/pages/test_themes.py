@@ -239,6 +239,7 @@ def test_findings_are_told_in_sentences() -> None:
     assert lifts_finding([more]) == "Misread most: the longest tenth, ×9.0 the rest"
     assert lifts_finding([none]) == "No theme is clearly misread more often than the rest"
     assert found_finding(themes_of()) == "No word stands in 20 reviews, too few to test"
+    assert found_caption(themes_of()) == "A word or pair of words is tested from 20 reviews on."
     tested = {"words_tested": 1_200, "pairs_tested": 34}
     assert found_finding(themes_of(**tested)).startswith("Nothing stands out: of 1,234 words and pairs tested none")
     assert (

@@ -123,6 +123,13 @@ def test_no_error_only_errors_and_one_review_are_stood(
     assert len(finding.table) == n
 
 
+def test_a_split_of_one_label_has_themes_too(predictor: Predictor, splits, tmp_path) -> None:
+    rows = splits["test"].take(np.flatnonzero(splits["test"].labels == 0))
+    themes, _ = take(subject_of(predictor, rows, misread_films(rows, "lantern", 0.4)), tmp_path)
+    assert "lantern" in {term.name for term in themes.found}
+    assert all(each.lift.value is not None or each.lift.reason for each in themes.themes)
+
+
 def test_no_review_text_is_kept(predictor: Predictor, splits, tmp_path) -> None:
     rows = splits["test"]
     _, finding = take(subject_of(predictor, rows, misread_films(rows, "lantern", 0.4)), tmp_path)
