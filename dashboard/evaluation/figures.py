@@ -25,8 +25,8 @@ def draw_figures(view: Scored) -> None:
     read_positive = confusion.true_positives + confusion.false_positives
     positives = confusion.true_positives + confusion.false_negatives
     draw_caption(
-        f"{capital(view.data.sentence)}, {evaluation.n:,} reviews. Precision is of the "
-        f"{read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
+        f"{capital(view.data.sentence)}, {evaluation.n:,} review{'' if evaluation.n == 1 else 's'}. Precision is of "
+        f"the {read_positive:,} read as positive, recall of the {positives:,} labelled positive. A verdict is positive "
         f"above probability {probability_text(chosen.threshold)}{origin}. Of log loss, Brier score and "
         "calibration error less is better. 95 % intervals: Wilson for shares and F1, DeLong for ROC AUC, delta method "
         "for average precision, normal for log loss and Brier score, bootstrap for the calibration error."

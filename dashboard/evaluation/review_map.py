@@ -177,6 +177,6 @@ def no_training_words(view: Scored) -> str:
     """Say why there are no nearest training reviews."""
     article = "the " if view.data.source == "demo" else ""
     return (
-        f"{capital(view.model.spoken)} was not trained on {article}{view.data.data_name}: there are no training reviews "
-        "of its own to put beside these."
+        f"{capital(view.model.spoken)} was not trained on {article}{view.data.data_name}: there are no training "
+        "reviews of its own to put beside these."
     )
