@@ -26,13 +26,15 @@ from dashboard.highlight import highlight
 from dashboard.state import forget, recall, remember
 from dashboard.tokens import current_tokens
 
-TICK_SECONDS = 0.3
+TICK_SECONDS = 0.4
 MOST_UNASKED = 5.0  # an explanation that takes longer than so many seconds waits for a press
 Heading = Callable[[Reading], tuple[str, str, Sequence[tuple[str, str]]]]
 Footnote = Callable[[Reading], str] | None
 
 
-def draw_explained(reference: str, text: str, place: str, heading: Heading, footnote: Footnote) -> None:
+def draw_explained(
+    reference: str, text: str, place: str, heading: Heading, footnote: Footnote = None, *, is_in_dialog: bool = False
+) -> None:
     """Draw a heading, the text with its words marked, and a footnote; colours may follow a second later.
 
     Args:
@@ -41,6 +43,8 @@ def draw_explained(reference: str, text: str, place: str, heading: Heading, foot
         place: Names where on the pages this is; what was begun there for another text is given up.
         heading: Title, how to read it, and key of a reading.
         footnote: What to say under it, if anything.
+        is_in_dialog: Whether to draw the page anew, which ends the clock of what was waited for, would close what was
+            opened around it; the clock then runs until something else is drawn there.
     """
     predictor = load_predictor(reference)
     if has_exact_pushes(predictor):
@@ -53,18 +57,25 @@ def draw_explained(reference: str, text: str, place: str, heading: Heading, foot
     if (result := _result(job)) is not None:
         _draw_reading(text, read_text(predictor, text, result.pushes), heading, footnote, _method_sentence(result))
     else:
-        _draw_until_explained(predictor, request, place, heading, footnote)
+        _draw_until_explained(predictor, request, place, heading, footnote, is_in_dialog)
 
 
 @st.fragment(run_every=TICK_SECONDS)
 def _draw_until_explained(
-    predictor: Predictor, request: ExplanationRequest, place: str, heading: Heading, footnote: Footnote
+    predictor: Predictor,
+    request: ExplanationRequest,
+    place: str,
+    heading: Heading,
+    footnote: Footnote,
+    is_in_dialog: bool,
 ) -> None:
-    """Draw the text without colours until the job is done; then with them, and the page anew, which ends the clock."""
+    """Draw the text without colours until the job is done, and then with them."""
     job, text = create_explanation_job(request), request.text
     if (result := _result(job)) is not None:
         _draw_reading(text, read_text(predictor, text, result.pushes), heading, footnote, _method_sentence(result))
-        st.rerun()
+        if not is_in_dialog:
+            st.rerun()
+        return
     reading = read_text(predictor, text)
     if not reading.words:
         _draw_reading(text, reading, heading, footnote)

@@ -85,7 +85,7 @@ def draw_verdict(reference: str, text: str) -> None:
 def draw_reading(reference: str, text: str) -> None:
     """Draw how much was read, and the text with its words marked; of a very long one the beginning."""
     shown = text[:SHOWN_CHARACTERS]
-    draw_explained(reference, shown, "prediction_why", partial(reading_heading, shown), None)
+    draw_explained(reference, shown, "prediction_why", partial(reading_heading, shown))
     if len(text) > len(shown):
         draw_caption(
             f"Only the first {SHOWN_CHARACTERS:,} of {len(text):,} characters are shown and counted here; the verdict "

@@ -36,12 +36,16 @@ def load_ratings(config: RunConfig, split: str) -> NDArray[np.int8] | None:
         DataError: The file of the stars cannot be read or does not fit the reviews.
         ReviewscopeError: The data cannot be read.
     """
-    written = _load_written(config.data.model_copy(update={"corrections": None}))
+    as_it_came = config.data.model_copy(update={"corrections": None})
+    if as_it_came.source == "table":
+        # Rows are left out and cut by their labels alone: with another column as the text, they are the same rows.
+        as_it_came = as_it_came.model_copy(update={"text_column": find_star_column(as_it_came)})
+    written = _load_written(as_it_came)
     if written is None:
         return None
     if config.data.corrections is not None:  # by the labels validation is cut, whatever stands in place of the texts
         written = find_corrections(config.data.corrections).apply(written)
-    chosen = choose_split(written, split, config).texts.to_pylist()
+    chosen = choose_split(written, split, config.model_copy(update={"data": as_it_came})).texts.to_pylist()
     values = {normalise_label(value) for value in chosen}
     if map_stars(values - {""}) is None:
         return None
@@ -50,14 +54,12 @@ def load_ratings(config: RunConfig, split: str) -> NDArray[np.int8] | None:
 
 
 def _load_written(data: DataConfig) -> Mapping[str, LabelledTexts] | None:
-    """Return the same rows as ``load_columns`` does with stars, as they are written, in place of the texts."""
+    """Return the splits with stars, as they are written, in place of the texts; of a table, its text column."""
     if data.source == "demo":
         return _load_demo()
     if data.source == "imdb":
         return _load_imdb()
-    column = find_star_column(data)
-    # Rows are left out and cut by their labels alone: with another column as the text, they are the same rows.
-    return None if column is None else load_columns(data.model_copy(update={"text_column": column}))
+    return None if data.text_column is None else load_columns(data)
 
 
 def find_star_column(data: DataConfig) -> str | None:

@@ -9,6 +9,7 @@ from core import jobs
 from core.errors import ReviewscopeError
 from core.prediction.analysis import AnalysisJob, AnalysisRequest, create_analysis_job
 from dashboard.components import draw_caption, empty_box, failed_box, status_colour
+from dashboard.evaluation.choices import open_row
 from dashboard.evaluation.view import Scored
 from dashboard.state import forget, recall, remember
 from dashboard.tokens import current_tokens
@@ -77,8 +78,8 @@ def start_analysis(job: AnalysisJob) -> None:
 def draw_progress(job: AnalysisJob) -> None:
     """Draw how far a look is, twice a second; when it has ended, draw the page anew."""
     status = job.state.status
-    if job.is_done or status not in ("queued", "running"):
-        st.rerun()
+    if (job.is_done or status not in ("queued", "running")) and open_row() is None:
+        st.rerun()  # not while a review is read: the drawer would close, and what was written in it be lost
     draw_progress_box(job, status)
 
 

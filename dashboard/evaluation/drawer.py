@@ -107,9 +107,8 @@ def draw_reading(model: str, text: str) -> None:
     """Draw the text in serif, its words marked by what they did to the score, and how to read the marks."""
     if text.strip() and len(text) <= SHOWN_CHARACTERS:
         exact = has_exact_pushes(load_predictor(model))
-        draw_explained(
-            model, text, READING, partial(reading_heading, "What it read", exact), partial(reading_share, text)
-        )
+        heading = partial(reading_heading, "What it read", exact)
+        draw_explained(model, text, READING, heading, partial(reading_share, text), is_in_dialog=True)
         return
     give_up(READING)
     draw_chart_title("What it read", "")
@@ -147,7 +146,8 @@ def draw_change(view: Scored, row: int, text: str) -> None:
     draw_facts(change_sentence(before, float(predictions.probabilities[0]), verdicts))
     if changed.strip():
         heading = partial(reading_heading, "What it reads now", has_exact_pushes(predictor))
-        draw_explained(view.model.reference, changed, CHANGED, heading, partial(reading_share, changed))
+        share = partial(reading_share, changed)
+        draw_explained(view.model.reference, changed, CHANGED, heading, share, is_in_dialog=True)
 
 
 def verdict_sentence(results: Results, row: int) -> str:

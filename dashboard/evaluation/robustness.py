@@ -75,11 +75,12 @@ def rate_of(changes: Mapping[str, Mapping[str, Any]], name: str) -> float:
 def draw_changes(view: Scored, finding: Mapping[str, Any], chosen: str) -> None:
     """Draw how often each change turned a verdict; a line is a door to its examples."""
     seed, n, changes = finding["seed"], finding["n"], finding["changes"]
+    expected = "”, “".join(kind.title for kind in PERTURBATIONS.values() if kind.should_turn)
     whole = f"{n:,} reviews" if n < finding["of"] else f"all {n:,} reviews"
     draw_chart_title(
         changes_finding(changes),
-        f"Share of verdicts that turned, with its 95 % Wilson interval; {whole}, drawn by seed {seed}. Of how many is "
-        "what a change applies to. Click a line to read what it turned.",
+        f"Share of verdicts that turned, with its 95 % Wilson interval, of the reviews that a change applies to; {whole}, "
+        f"drawn by seed {seed}. Only “{expected}” should turn a verdict. Click a line to read what it turned.",
     )
     st.vega_lite_chart(
         changes_chart(analysis_job(view, "robustness", seed=seed, cut=finding["cut"]), chosen, current_tokens()),

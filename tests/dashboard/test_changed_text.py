@@ -40,7 +40,14 @@ def test_a_text_that_differs_throughout_is_cut() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<script>alert(1)</script> dull", "a & b &amp; <b>c</b>", "<img src=x onerror=alert(1)> x", "<<a>> \"' <", "", "\0 x"],
+    [
+        "<script>alert(1)</script> dull",
+        "a & b &amp; <b>c</b>",
+        "<img src=x onerror=alert(1)> x",
+        "<<a>> \"' <",
+        "",
+        "\0 x",
+    ],
 )
 def test_no_markup_of_a_stranger_survives(text: str) -> None:
     for drawn in mark_changes(text, f"{text} <i>new</i> & more", LIGHT):

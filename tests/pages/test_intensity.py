@@ -20,7 +20,7 @@ from core.prediction.evaluating import EvaluationJob, evaluate_split, evaluation
 from core.prediction.predictor import Predictor
 from core.runs import create_run
 from dashboard.evaluation.intensity import correlation_text, open_stars
-from tests.pages.test_evaluation import count_listed, open_page, url, words_of
+from tests.pages.test_evaluation import count_listed, open_page, words_of
 from tests.texts import invent_reviews
 
 pytestmark = pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")

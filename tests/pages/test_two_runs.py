@@ -46,7 +46,9 @@ def demo_config(*assignments: str) -> RunConfig:
 
 def score(reference: str, config: RunConfig, split: str = "test") -> EvaluationJob:
     splits = load_columns(config.data)
-    evaluation = evaluate_split(Predictor.load(reference), choose_split(splits, split, config), fingerprint(splits), split)
+    evaluation = evaluate_split(
+        Predictor.load(reference), choose_split(splits, split, config), fingerprint(splits), split
+    )
     return EvaluationJob(evaluation_folder(evaluation.model_sha256, evaluation.data_fingerprint, split))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from core import settings
 from core.config import RunConfig, preset_config, with_data
+from core.data.corrections import LabelChange, correct_labels, save_corrections
 from core.data.demo import generate_reviews
 from core.data.ratings import find_star_column, load_ratings
 from core.data.sources import choose_split, load_columns
@@ -37,7 +38,7 @@ def star_rows(count: int) -> list[list[str]]:
     return [[f"text {place} of {value} stars", str(value)] for place, value in enumerate(stars)]
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", [*SPLITS, "all"])
 def test_stars_in_the_label_column_stand_beside_their_own_texts(tmp_path: Path, split: str) -> None:
     path = write_table(tmp_path / "a.csv", ["text", "label"], star_rows(400))
     label_map = {"1": "negative", "2": "negative", "3": "left out", "4": "positive", "5": "positive"}
@@ -46,7 +47,7 @@ def test_stars_in_the_label_column_stand_beside_their_own_texts(tmp_path: Path, 
     assert all(f"of {value} stars" in text for text, value in zip(texts, stars, strict=True))
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", [*SPLITS, "all"])
 def test_a_column_called_rating_is_found_and_kept_in_line_with_the_rows_that_stay(tmp_path: Path, split: str) -> None:
     rows = [[text, "pos" if int(value) > 2 else "neg", f" {value}.0 "] for text, value in star_rows(400)]
     rows = [[text, "skip" if place % 7 == 0 else label, value] for place, (text, label, value) in enumerate(rows)]
@@ -85,6 +86,23 @@ def test_the_demo_corpus_has_the_stars_that_it_was_made_with(split: str) -> None
     of_text = {review.text: review.stars for reviews in generate_reviews().values() for review in reviews}
     texts, stars = read_stars_of(config, split)
     assert [of_text[text] for text in texts] == stars
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_corrected_labels_leave_each_review_its_stars(split: str) -> None:
+    # Other labels cut validation in another way, and the stars have to follow.
+    config = with_data(preset_config("fast"), "demo")
+    splits = load_columns(config.data)
+    labels = splits["train"].labels.tolist()
+    changes = tuple(LabelChange(row=row, old=labels[row], new=1 - labels[row]) for row in range(0, 900, 3))
+    corrections = correct_labels(splits, changes)
+    save_corrections(corrections)
+    corrected = with_data(preset_config("fast"), "demo", corrections=corrections.corrections_id)
+    of_text = {review.text: review.stars for reviews in generate_reviews().values() for review in reviews}
+    texts, stars = read_stars_of(corrected, split)
+    assert [of_text[text] for text in texts] == stars
+    is_other = texts != choose_split(splits, split, config).texts.to_pylist()
+    assert is_other == (split != "test")
 
 
 def write_imdb(folder: Path, *, ratings: int | None = None) -> None:

@@ -14,7 +14,19 @@ TEXT = (
     'Anna said: "It\'s a well-made film", but it was NOT good.<br />I DON’T like it, and they have not seen it. '
     "James and Anna were bored; what a pity it is."
 )
-HOSTILE = ["", " \n", "...", "<br />", "\u202e\u200b", "🙂 🙂", "is" * 5_000, "a\0b", "'’' n't is'", "<<<>>> <a", "X" * 50_000]
+HOSTILE = [
+    "",
+    " \n",
+    "...",
+    "<br />",
+    "\u202e\u200b",
+    "🙂 🙂",
+    "is" * 5_000,
+    "a\0b",
+    "'’' n't is'",
+    "<<<>>> <a",
+    "X" * 50_000,
+]
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)

@@ -140,9 +140,7 @@ def test_a_real_model_is_not_turned_by_what_it_does_not_see() -> None:
     splits, predictor = load_columns(config.data), Predictor.load("starter")
     rows = splits["test"]
     logits = predictor.predict(rows.texts).logits.astype(np.float64)
-    subject = Subject(
-        predictor, rows, Results(rows.labels, logits, probability_of(logits)), splits, "test", config
-    )
+    subject = Subject(predictor, rows, Results(rows.labels, logits, probability_of(logits)), splits, "test", config)
     document = look(subject)
     assert document["n"] == robustness.SAMPLE and set(document["changes"]) == set(PERTURBATIONS)
     case = document["changes"]["case"]
