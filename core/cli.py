@@ -251,8 +251,11 @@ def evaluate(
             _write_report(report, reference, predictor, scored, config, rows.texts)
     job, chosen = EvaluationJob(scored.folder), load_settings(predictor.sha256)
     evaluation = job.read_evaluation(chosen.cut)
-    trust = describe_trust(replace(load_results(job.results_file), cut=chosen.cut), predictor.calibration)
+    results = replace(load_results(job.results_file), cut=chosen.cut)
+    trust = describe_trust(results, predictor.calibration)
     document = evaluation.to_document() | {"threshold": chosen.threshold} | (trust if as_json else _trust_lines(trust))
+    if (intensity := _describe_intensity(results, config, split)) is not None:
+        document["intensity"] = intensity if as_json else _intensity_line(intensity)
     if report is not None:
         document["report"] = str(report)
     if not as_json:
@@ -492,6 +495,31 @@ def _trust_lines(trust: dict[str, Any]) -> dict[str, str]:
         "ece_after": f"{trust['ece_after']:.4f}, of logits divided by the temperature",
         "risk_coverage": f"right are {right}",
     }
+
+
+def _describe_intensity(results: Any, config: RunConfig, split: str) -> dict[str, Any] | None:
+    """Return how the scores go with the stars, as plain JSON values; None where the data has no stars."""
+    from core.data.ratings import load_ratings
+    from core.evaluation.intensity import spearman
+
+    try:
+        stars = load_ratings(config, split)
+    except ReviewscopeError as error:  # the figures do not hang on the stars
+        return {"spearman": None, "low": None, "high": None, "n": 0, "method": f"undefined: {error}"}
+    if stars is None:
+        return None
+    found = asdict(spearman(results.logits[stars > 0], stars[stars > 0]))
+    return {"spearman": found.pop("value"), **found}
+
+
+def _intensity_line(intensity: dict[str, Any]) -> str:
+    if intensity["spearman"] is None:
+        return str(intensity["method"])
+    low, high = intensity["low"], intensity["high"]
+    interval = f"{low:.4f} to {high:.4f}; {intensity['method']}"
+    return (
+        f"{intensity['spearman']:.4f} ({interval}), Spearman's correlation with the stars of {intensity['n']:,} reviews"
+    )
 
 
 def _metric_line(metric: Any) -> str:

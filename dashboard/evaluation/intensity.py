@@ -100,8 +100,8 @@ def draw_correlations(found: Intensity, temperature: float) -> None:
         f"{found.correlation.n:,} reviews.",
     )
     draw_facts(
-        "Labels made of stars agree with them by themselves, so that telling the labels apart is most of this figure. "
-        "Within one label it says whether the score knows good from very good."
+        "Where labels were made of stars, telling the labels apart is most of this figure. Within one label it says "
+        "whether the score knows good from very good."
     )
     for label, correlation in zip(LABELS, found.of_label, strict=True):
         draw_facts(f"Labelled {label} alone: {correlation_text(correlation)}, {correlation.n:,} reviews.")

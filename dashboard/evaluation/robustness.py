@@ -79,8 +79,8 @@ def draw_changes(view: Scored, finding: Mapping[str, Any], chosen: str) -> None:
     whole = f"{n:,} reviews" if n < finding["of"] else f"all {n:,} reviews"
     draw_chart_title(
         changes_finding(changes),
-        f"Share of verdicts that turned, with its 95 % Wilson interval, of the reviews that a change applies to; {whole}, "
-        f"drawn by seed {seed}. Only “{expected}” should turn a verdict. Click a line to read what it turned.",
+        "Share of verdicts that turned, with its 95 % Wilson interval, of the reviews that a change applies to; "
+        f"{whole}, drawn by seed {seed}. Only “{expected}” should turn a verdict. Click a line to read what it turned.",
     )
     st.vega_lite_chart(
         changes_chart(analysis_job(view, "robustness", seed=seed, cut=finding["cut"]), chosen, current_tokens()),
@@ -124,7 +124,8 @@ def draw_change(view: Scored, finding: Mapping[str, Any], chosen: str) -> None:
     place = min(max(int(recall(PLACE, 0)), 0), len(examples) - 1)
     draw_example(view, chosen, finding["seed"], examples[place])
     with st.container(horizontal=True, vertical_alignment="center"):
-        draw_caption(f"Example {place + 1:,} of {len(examples):,}, farthest moved first")
+        of = "" if found["flips"] == len(examples) else "the first "
+        draw_caption(f"Example {place + 1} of {of}{len(examples)}, farthest moved first")
         st.button(
             "Previous", key="evaluation_example_previous", disabled=place == 0,
             on_click=partial(remember, PLACE, place - 1),

@@ -12,6 +12,7 @@ import argparse
 import time
 
 import numpy as np
+import torch
 
 from core.data.sources import load_columns
 from core.prediction.explanation import explain
@@ -32,6 +33,7 @@ def main() -> None:
     rows = np.random.default_rng(asked.seed).choice(len(texts), min(asked.reviews, len(texts)), replace=False)
     chosen = [texts[int(row)].as_py() for row in rows]
     predictor = Predictor.load(asked.run)
+    torch.set_num_threads(1)  # as a job does
     explain(predictor, chosen[0])  # the first use of a library is not its speed
     seconds, missing = [], []
     for text in chosen:

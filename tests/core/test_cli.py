@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core import settings
+from core.config import preset_config, with_data
 from core.files import write_json
 from core.model_settings import settings_file
 from core.models.model_file import load_model_file
@@ -62,6 +63,21 @@ def fail(*arguments: str | Path) -> str:
     return err
 
 
+@pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")
+def test_an_evaluation_tells_how_the_scores_go_with_the_stars() -> None:
+    from core.data.ratings import load_ratings
+    from core.evaluation.intensity import spearman
+    from core.prediction.evaluating import evaluation_folder, load_results
+
+    document = run("evaluate", "starter", "--data", "demo")
+    folder = evaluation_folder(document["model_sha256"], document["data_fingerprint"], "test")
+    stars = load_ratings(with_data(preset_config("fast"), "demo"), "test")
+    found = spearman(load_results(folder / "results.parquet").logits, stars)
+    intensity = document["intensity"]
+    assert (intensity["spearman"], intensity["low"], intensity["high"]) == (found.value, found.low, found.high)
+    assert intensity["n"] == 1_200
+
+
 def test_a_table_is_trained_on_evaluated_and_predicted_with(table: Path, tmp_path: Path) -> None:
     trained = run("train", "--data", table, "--text-column", "what they wrote", "--test", *SMALL)
     assert TRAIN_KEYS | {"test_accuracy", "test_loss"} <= set(trained)
@@ -70,8 +86,17 @@ def test_a_table_is_trained_on_evaluated_and_predicted_with(table: Path, tmp_pat
     evaluated = run("evaluate", "latest", "--split", "test")
     assert evaluated["n"] == 80 == sum(evaluated["confusion"].values())
     assert evaluated["metrics"]["accuracy"]["value"] == trained["test_accuracy"]
-    for metric in ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"):
+    for metric in ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier", "ece"):
         assert set(evaluated["metrics"][metric]) == {"value", "low", "high", "method"}
+    assert evaluated["ece_before"] == evaluated["metrics"]["ece"]["value"]
+    assert evaluated["ece_after"] is not None and evaluated["ece_after_reason"] is None
+    assert 0.05 <= evaluated["temperature"] <= 20
+    assert [(point["coverage"], point["n"]) for point in evaluated["risk_coverage"]][::9] == [(0.1, 8), (1.0, 80)]
+    assert evaluated["risk_coverage"][-1]["accuracy"] == trained["test_accuracy"]
+    lines = start("evaluate", "latest", "--split", "test").communicate(timeout=60)[0].splitlines()
+    assert any(line.startswith("temperature") and line.endswith("fitted on validation") for line in lines)
+    assert any(line.startswith("risk_coverage") and "% of the surest 80 %" in line for line in lines)
+    assert "intensity" not in evaluated, "the table has no stars"
     assert run("evaluate", trained["run_id"], "--split", "valid")["n"] == 32
     report = tmp_path / "report.html"
     assert run("evaluate", "latest", "--report", report)["report"] == str(report)
@@ -262,6 +287,9 @@ def test_the_starter_reaches_its_card_on_the_real_test_split(imdb_folder: Path) 
     assert document["n"] == 25_000 and accuracy >= 0.915
     card = (ROOT / "core" / "starter" / "MODEL_CARD.md").read_text()
     assert f"| Accuracy | {accuracy:.4f} |" in card and document["model_sha256"] in card
+    assert document["ece_after"] <= document["ece_before"] + 0.005
+    assert f"{document['ece_before']:.4f} of the probabilities as they are and {document['ece_after']:.4f}" in card
+    assert f"| temperature | {document['temperature']:.4f}, fitted" in card
 
 
 def test_the_real_data_s_profile_is_told_at_once(imdb_folder: Path) -> None:

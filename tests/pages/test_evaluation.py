@@ -184,6 +184,23 @@ def test_a_scored_split_shows_figures_matrix_histogram_and_the_misclassified(sco
     assert frame["Confidence"].is_monotonic_decreasing
 
 
+def test_the_strip_tells_every_figure_also_of_a_split_scored_by_an_older_version(scored: EvaluationJob) -> None:
+    path = scored.path / "metrics.json"
+    document = json.loads(path.read_text())
+    expected = document["metrics"]["ece"]["value"]
+    for name in ("average_precision", "brier", "ece"):
+        del document["metrics"][name]
+    path.write_text(json.dumps(document))
+    figures = {figure.label: figure for figure in open_page().metric[:9]}
+    assert list(figures) == [
+        "Accuracy", "Precision", "Recall", "F1", "ROC AUC", "Average precision", "Log loss", "Brier score",
+        "Calibration error",
+    ]  # fmt: skip
+    assert figures["Calibration error"].value == f"{100 * expected:.1f} %"
+    assert re.fullmatch(r"0\.\d{3}", figures["Brier score"].value)
+    assert re.fullmatch(r"0\.\d{3} to [01]\.\d{3}", figures["Average precision"].delta)
+
+
 def test_the_curves_are_one_click_away(scored: EvaluationJob) -> None:
     app = open_page(evaluation_section="confidence")
     assert len(app.get("plotly_chart")) == 2 and len(app.get("vega_lite_chart")) == 3

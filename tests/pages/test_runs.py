@@ -282,6 +282,7 @@ def test_two_runs_are_compared_on_the_same_reviews_in_a_sentence() -> None:
     assert "good is better, and chance does not explain it" in said
     assert "Same 400 test reviews; paired. Right of zero: good is better." in said
     assert re.search(r"good gets [\d.]+ points more right \(95 % interval [\d.]+ to [\d.]+; McNemar p < 0\.001\)", said)
+    assert "and beats poor in all 2,000 redraws of the reviews." in said
     assert len(app.get("vega_lite_chart")) == 2
     diff = app.dataframe[1].value
     assert diff["Setting"].tolist() == ["Learning rate", "Seed"] and diff["good"].tolist() == ["0.05", "1"]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from core import jobs
 from core.config import preset_config, with_data, with_settings
@@ -95,3 +96,14 @@ def test_a_damaged_result_is_a_sentence(run: Run) -> None:
     with pytest.raises(ReviewscopeError, match="is damaged"):
         _ = job.result
     assert explaining.estimate_seconds(job.request.model_sha256, 10) is None
+
+
+def test_the_process_has_its_threads_back_afterwards(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, during = torch.get_num_threads(), []
+    monkeypatch.setattr(explaining, "explain", lambda *asked: during.append(torch.get_num_threads()) or explain(*asked))
+    torch.set_num_threads(2)
+    try:
+        jobs.run_job(ask(run).path)
+        assert during == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
