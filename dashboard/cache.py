@@ -255,9 +255,7 @@ def load_comparison(job_a: EvaluationJob, job_b: EvaluationJob) -> Comparison:
 
 
 @st.cache_resource(max_entries=40, show_spinner=False)
-def _load_comparison(
-    path_a: str, path_b: str, changed_a: int, changed_b: int, cuts: tuple[float, ...]
-) -> Comparison:
+def _load_comparison(path_a: str, path_b: str, changed_a: int, changed_b: int, cuts: tuple[float, ...]) -> Comparison:
     sha_a, sha_b = Path(path_a).parent.name, Path(path_b).parent.name
     data_fingerprint, _, split = Path(path_a).name.rpartition("-")
     found = comparing.load_comparison(sha_a, sha_b, data_fingerprint, split)

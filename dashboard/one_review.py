@@ -7,6 +7,7 @@ import streamlit as st
 from core.charts.tokens import Tokens
 from core.errors import ReviewscopeError
 from core.model_settings import Cutoffs, ModelSettings, load_settings, probability_text, settings_fault
+from core.models.model_file import Calibration
 from core.prediction.explanation import Reading
 from core.wording import percent
 from dashboard import state
@@ -75,6 +76,7 @@ def draw_verdict(reference: str, text: str) -> None:
     cutoffs, probability = load_settings(predictor.sha256), float(predictions.probabilities[0])
     draw_section(*verdict_words(probability, cutoffs))
     draw_probability_bars(probability)
+    draw_caption(intensity_note(float(predictions.intensities[0]), predictor.calibration))
     if not cutoffs.is_usual:
         draw_caption(threshold_note(probability, cutoffs))
     if fault := settings_fault(predictor.sha256):
@@ -115,6 +117,15 @@ def verdict_words(probability: float, cutoffs: Cutoffs) -> tuple[str, str]:
         band = f"{probability_text(cutoffs.unsure_low)} to {probability_text(cutoffs.unsure_high)}"
         return f"Too close to call, leaning {sentiment.lower()}", f"{how_sure}; from {band} it counts as not sure"
     return sentiment + next((words for least, words in DEGREES if confidence >= least), LEAST_DEGREE), how_sure
+
+
+def intensity_note(intensity: float, calibration: Calibration | None) -> str:
+    """Say how positive a text is, and whether the score is calibrated."""
+    if calibration is None:
+        return f"Intensity {intensity:.2f} from 0 to 1; this model has no temperature, so it is not calibrated."
+    return (
+        f"Intensity {intensity:.2f} from 0 to 1: the probability of positive, calibrated on {calibration.n:,} reviews."
+    )
 
 
 def threshold_note(probability: float, cutoffs: ModelSettings) -> str:

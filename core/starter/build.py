@@ -47,6 +47,7 @@ def model_card(predictor: Predictor, result: RunResult, evaluation: Evaluation, 
     calibration = predictor.calibration
     assert calibration is not None  # the preset holds validation back
     trust = describe_trust(load_results(EvaluationJob(evaluation.folder).results_file), calibration)
+    before, after = f"{trust['ece_before']:.4f}", f"{trust['ece_after']:.4f}"
     return f"""# The starter model
 
 A linear model on word n-grams, weighted by naive-Bayes log-count ratios (preset `fast`). It reads an English film
@@ -72,7 +73,7 @@ Scored once, after everything was chosen.
 | --- | --- | --- | --- |
 {figures}
 
-The calibration error is {trust["ece_before"]:.4f} of the probabilities as they are and {trust["ece_after"]:.4f} when the logits are divided by the
+The calibration error is {before} of the probabilities as they are and {after} when the logits are divided by the
 temperature.
 
 123 texts of the test split also stand in the training split.
