@@ -386,9 +386,7 @@ def test_an_interrupted_run_offers_to_resume() -> None:
     assert "ended without saying why" in html_of(app) and app.button(key="resume").label == "Resume"
 
 
-@pytest.mark.parametrize(
-    ("labels", "words"), [("01", "50 negative and 50 positive"), ("0x", "50 rows cannot be used")]
-)
+@pytest.mark.parametrize(("labels", "words"), [("01", "50 negative and 50 positive"), ("0x", "50 rows cannot be used")])
 def test_a_labelled_table_is_checked_before_the_start(labels: str, words: str) -> None:
     table = "text,label\n" + "".join(f"review {row},{labels[row % 2]}\n" for row in range(100))
     upload = save_upload(io.BytesIO(table.encode()), "mine.csv")
