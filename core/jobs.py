@@ -62,9 +62,33 @@ def _evaluate(folder: Path, reporter: JobReporter) -> None:
 
 
 def _bulk(folder: Path, reporter: JobReporter) -> None:
-    from core.prediction.uploads import BulkJob, execute_bulk
+    from core.prediction.bulk_job import BulkJob, execute_bulk
 
     execute_bulk(BulkJob(folder), reporter)
+
+
+def _convert(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.uploads import ConversionJob, execute_conversion
+
+    execute_conversion(ConversionJob(folder), reporter)
+
+
+def _rehearse(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.rehearsing import RehearsalJob, execute_rehearsal
+
+    execute_rehearsal(RehearsalJob(folder), reporter)
+
+
+def _look(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.bulk_looks import LookJob, execute_look
+
+    execute_look(LookJob(folder), reporter)
+
+
+def _export(folder: Path, reporter: JobReporter) -> None:
+    from core.prediction.exporting import ExportJob, execute_export
+
+    execute_export(ExportJob(folder), reporter)
 
 
 def _forecast(folder: Path, reporter: JobReporter) -> None:
@@ -91,17 +115,21 @@ def _explain(folder: Path, reporter: JobReporter) -> None:
     execute_explanation(ExplanationJob(folder), reporter)
 
 
-# By the folder of the workspace that holds the jobs. The slot quick is for what takes 30 s at most.
+# By where in the workspace a job's folder lies. The slot quick is for what takes 30 s at most.
 KINDS: Mapping[str, Kind] = {
-    "runs": Kind("train", _train),
-    "evaluations": Kind("score", _evaluate),
-    "uploads": Kind("score", _bulk),
-    "cache/forecasts": Kind("quick", _forecast),
-    "cache/profiles": Kind("quick", _profile),
-    "cache/analyses/themes": Kind("quick", _analyse),
-    "cache/analyses/robustness": Kind("quick", _analyse),
-    "cache/analyses/neighbours": Kind("score", _analyse),
-    "cache/explanations": Kind("quick", _explain),
+    "runs/*": Kind("train", _train),
+    "evaluations/*/*": Kind("score", _evaluate),
+    "uploads/*/job-*": Kind("score", _bulk),
+    "uploads/*/rows-*": Kind("quick", _convert),
+    "uploads/*/rehearsal-*": Kind("quick", _rehearse),
+    "uploads/*/job-*/look-*": Kind("quick", _look),
+    "uploads/*/job-*/export-*": Kind("quick", _export),
+    "cache/forecasts/*": Kind("quick", _forecast),
+    "cache/profiles/*": Kind("quick", _profile),
+    "cache/analyses/themes/*": Kind("quick", _analyse),
+    "cache/analyses/robustness/*": Kind("quick", _analyse),
+    "cache/analyses/neighbours/*": Kind("score", _analyse),
+    "cache/explanations/*/*": Kind("quick", _explain),
 }
 SLOTS = ("train", "score", "quick")
 
@@ -120,9 +148,11 @@ def kind_of(folder: Path) -> Kind:
     Raises:
         JobError: It lies nowhere that jobs lie.
     """
-    for place, kind in KINDS.items():
-        if (settings.home() / place).resolve() in folder.resolve().parents:
-            return kind
+    if settings.home() in folder.resolve().parents:
+        place = folder.resolve().relative_to(settings.home())
+        for pattern, kind in KINDS.items():
+            if len(place.parts) == len(Path(pattern).parts) and place.match(pattern):
+                return kind
     raise JobError(f"{folder} is not a job of the workspace {settings.home()}.")
 
 

@@ -1,5 +1,7 @@
-"""One review on the prediction page: a box to write in, the verdict, and what the model read."""
+"""One review on the prediction page: a box to write in, the verdict of one model or two, and what was read."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
@@ -19,11 +21,14 @@ from dashboard.components import (
     empty_box,
     failed_box,
 )
-from dashboard.explained_text import draw_explained
+from dashboard.explained_text import draw_explained, give_up
 from dashboard.highlight import SHOWN_CHARACTERS
+from dashboard.review_history import PastReading, PastVerdict, draw_history, note_reading
 from dashboard.tokens import current_tokens
+from dashboard.two_models import agreement_words, choose_other, draw_distance, name_of
 
 TEXT, EXAMPLE = "prediction_text", "prediction_example"
+PLACES = ("prediction_why", "prediction_why_other")
 EXAMPLES = {
     "Clearly positive": "This movie was absolutely fantastic!",
     "Clearly negative": "Terrible waste of time and money.",
@@ -42,15 +47,60 @@ DEGREES = ((0.9, ", clearly"), (0.75, ""))
 LEAST_DEGREE = ", but not by much"
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What one model makes of a text.
+
+    Attributes:
+        reference: The model.
+        name: What it is called.
+        probability: Of positive, 0 to 1, as the model gives it; ``intensity`` is the calibrated one.
+        cutoffs: The threshold and band that are set for it.
+    """
+
+    reference: str
+    name: str
+    sha256: str
+    probability: float
+    intensity: float
+    cutoffs: ModelSettings
+    calibration: Calibration | None
+
+    @property
+    def in_a_word(self) -> str:
+        """Return the verdict in a word; a probability inside the band is not sure."""
+        return self.cutoffs.side(self.probability).capitalize()
+
+
 def draw_one_review(reference: str) -> None:
-    """Draw the box, the examples and what the model makes of the text."""
+    """Draw the box, the examples, what one or two models make of the text, and what was read before."""
     left, right = st.columns([1, 1], gap="large")
     with left:
-        text = st.text_area("Review", key=TEXT, height=150, on_change=state.remember, args=(EXAMPLE, None))
+        text = st.text_area("Review", key=TEXT, height=150, on_change=state.remember, args=(EXAMPLE, None)) or ""
         st.pills("Examples", list(EXAMPLES), key=EXAMPLE, on_change=take_example)
-        st.button("Read this review", type="primary")  # a rerun is all it takes; leaving the box does it too
-    with right:
-        draw_verdict(reference, text or "")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.button("Read this review", type="primary")  # a rerun is all it takes; leaving the box does it too
+            other = choose_other(reference)
+    references = [reference, other] if other else [reference]
+    for place in PLACES[len(references) if text.strip() else 0 :]:
+        give_up(place)
+    if text.strip():
+        verdicts = [read_review(each, text) for each in references]
+        with right:
+            if other is None:
+                draw_verdict(verdicts[0], text, PLACES[0])
+            else:
+                draw_agreement(verdicts)
+        if other is not None:
+            draw_both(verdicts, text)
+        note_reading(PastReading(text, tuple(
+            PastVerdict(each.name, each.in_a_word, each.probability) for each in verdicts if isinstance(each, Verdict)
+        )))  # fmt: skip
+    else:
+        with right, empty_box("review", "Nothing to read yet.", "Write or paste a review, or choose an example: the "
+                              "verdict, its confidence and the words behind it appear here."):  # fmt: skip
+            pass
+    draw_history(TEXT, EXAMPLE)
 
 
 def take_example() -> None:
@@ -60,34 +110,67 @@ def take_example() -> None:
         state.remember(TEXT, EXAMPLES[chosen])
 
 
-def draw_verdict(reference: str, text: str) -> None:
-    """Draw verdict, bars and the marked text, or why there is none."""
-    if not text.strip():
-        with empty_box("review", "Nothing to read yet.", "Write or paste a review, or choose an example: the verdict, "
-                       "its confidence and the words behind it appear here."):  # fmt: skip
-            return
+def read_review(reference: str, text: str) -> Verdict | str:
+    """Return what a model makes of a text, or the sentence that says why it can make nothing of it."""
     try:
         predictor = load_predictor(reference)
         predictions = predictor.predict([text])
-    except (ReviewscopeError, UnicodeEncodeError) as error:
-        said = str(error) if isinstance(error, ReviewscopeError) else "The text has a character that is none."
-        with failed_box("review", said, "Nothing was scored."):
+    except ReviewscopeError as error:
+        return str(error)
+    except UnicodeEncodeError:
+        return "The text has a character that is none."
+    return Verdict(
+        reference=reference,
+        name=name_of(reference),
+        sha256=predictor.sha256,
+        probability=float(predictions.probabilities[0]),
+        intensity=float(predictions.intensities[0]),
+        cutoffs=load_settings(predictor.sha256),
+        calibration=predictor.calibration,
+    )
+
+
+def draw_agreement(verdicts: Sequence[Verdict | str]) -> None:
+    """Draw where two models agree, as far as both could read the text."""
+    read = [each for each in verdicts if isinstance(each, Verdict)]
+    if len(read) == 2:
+        first, second = read
+        names, probabilities = (first.name, second.name), (first.probability, second.probability)
+        draw_section(*agreement_words(names, probabilities, (first.cutoffs, second.cutoffs)))
+        draw_distance(names, probabilities)
+    elif read:
+        draw_section("Only one of the two can be read", f"{read[0].name} has read the review.")
+    else:
+        draw_section("Neither model can be read", "Both say why.")
+
+
+def draw_both(verdicts: Sequence[Verdict | str], text: str) -> None:
+    """Draw two verdicts side by side; on a narrow screen one stands under the other."""
+    for column, verdict, place in zip(st.columns(2, gap="large"), verdicts, PLACES, strict=True):
+        with column:
+            draw_verdict(verdict, text, place, is_named=True)
+
+
+def draw_verdict(verdict: Verdict | str, text: str, place: str, *, is_named: bool = False) -> None:
+    """Draw verdict, bars and the marked text, or why there is none; ``place`` tells it from another on the page."""
+    if isinstance(verdict, str):
+        with failed_box(place, verdict, "Nothing was scored."):
             return
-    cutoffs, probability = load_settings(predictor.sha256), float(predictions.probabilities[0])
-    draw_section(*verdict_words(probability, cutoffs))
-    draw_probability_bars(probability)
-    draw_caption(intensity_note(float(predictions.intensities[0]), predictor.calibration))
-    if not cutoffs.is_usual:
-        draw_caption(threshold_note(probability, cutoffs))
-    if fault := settings_fault(predictor.sha256):
+    title, how_sure = verdict_words(verdict.probability, verdict.cutoffs)
+    draw_section(title, f"{verdict.name}, {how_sure}" if is_named else how_sure)
+    draw_probability_bars(verdict.probability)
+    draw_caption(intensity_note(verdict.intensity, verdict.calibration))
+    if not verdict.cutoffs.is_usual:
+        draw_caption(threshold_note(verdict.probability, verdict.cutoffs))
+    if fault := settings_fault(verdict.sha256):
         draw_caption(fault)
-    draw_reading(reference, text)
+    draw_reading(verdict.reference, text, place)
 
 
-def draw_reading(reference: str, text: str) -> None:
+def draw_reading(reference: str, text: str, place: str) -> None:
     """Draw how much was read, and the text with its words marked; of a very long one the beginning."""
     shown = text[:SHOWN_CHARACTERS]
-    draw_explained(reference, shown, "prediction_why", partial(reading_heading, shown))
+    draw_explained(reference, shown, place, partial(reading_heading, shown))
     if len(text) > len(shown):
         draw_caption(
             f"Only the first {SHOWN_CHARACTERS:,} of {len(text):,} characters are shown and counted here; the verdict "

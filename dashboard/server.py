@@ -1,7 +1,7 @@
 """The server: ``python -m dashboard.server``. Loads the libraries once, freezes the garbage collector, sets headers."""
 
 import gc
-import ipaddress
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +14,9 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
+
+from dashboard.api import build_routes  # noqa: E402
+from dashboard.guard import is_loopback  # noqa: E402
 
 # How long a session's script keeps the interpreter to itself. Each of its elements is handed to the event loop, which
 # then waits for its turn behind every other script: with Python's 5 ms the walk through the pages took twice as long.
@@ -61,11 +64,23 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
     from core.prediction import predictor  # noqa: F401
 
+    send_at_once()
     sys.setswitchinterval(SWITCH_SECONDS)
     torch.set_num_threads(1)  # one review is read at a time, and the workers need the cores
     gc.collect()
     gc.freeze()
     yield
+
+
+def send_at_once() -> None:
+    """Let what is sent not wait for a receipt of what was sent before (Nagle's algorithm).
+
+    Streamlit's listening socket names no protocol, so that asyncio leaves it on. An answer is sent in two pieces, head
+    and body, and each of a program's requests took 48 ms for it, against 5 without; a connection inherits the option.
+    """
+    for each in gc.get_objects():
+        if isinstance(each, socket.socket) and each.type == socket.SOCK_STREAM and each.family != socket.AF_UNIX:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
 
 def refuse_to_face_strangers(address: str | None, has_login: bool) -> None:
@@ -81,16 +96,6 @@ def refuse_to_face_strangers(address: str | None, has_login: bool) -> None:
     raise SystemExit(1)
 
 
-def is_loopback(address: str | None) -> bool:
-    """Tell whether an address is this machine's own; none at all means every address."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address or "").is_loopback
-    except ValueError:
-        return False
-
-
 def is_login_configured() -> bool:
     """Tell whether Streamlit's OIDC login has a provider."""
     try:
@@ -99,7 +104,12 @@ def is_login_configured() -> bool:
         return False
 
 
-app = st.App(ROOT / "dashboard" / "app.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])
+app = st.App(
+    ROOT / "dashboard" / "app.py",
+    lifespan=lifespan,
+    routes=[build_routes()],
+    middleware=[Middleware(SecurityHeaders)],
+)
 
 if __name__ == "__main__":
     app.run()

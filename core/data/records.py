@@ -29,18 +29,19 @@ class Records:
         text: Its raw text.
     """
 
-    def __init__(self, stream: TextIO, delimiter: str) -> None:
+    def __init__(self, stream: TextIO, delimiter: str, max_columns: int = MAX_COLUMNS) -> None:
         # The limit belongs to the whole process, so it is only ever raised; ours are checked here.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD))
         self.line = 0
         self.last_line = 0
         self.text = ""
         self._delimiter = delimiter
+        self._max_columns = max_columns
         self._lines = Lines(stream)
         self._quoted = csv.reader(self._lines, delimiter=delimiter, strict=True)
 
     def __iter__(self) -> Iterator[list[str] | str]:
-        lines, delimiter = self._lines, self._delimiter
+        lines, delimiter, max_columns = self._lines, self._delimiter, self._max_columns
         while line := lines.take():
             self.line = self.last_line = lines.number
             self.text = line
@@ -51,7 +52,7 @@ class Records:
                 fields = self._split_quoted()
             else:
                 bare = line.rstrip("\r\n")
-                fields = bare.split(delimiter, MAX_COLUMNS) if bare else []
+                fields = bare.split(delimiter, max_columns) if bare else []
             text = self.text
             if text.isascii() and "\0" not in text and len(text) <= MAX_FIELD:
                 yield fields
@@ -83,7 +84,7 @@ class Records:
         return fields
 
     def _find_flaw(self, fields: list[str] | str) -> str | None:
-        if isinstance(fields, str) or len(fields) > MAX_COLUMNS:
+        if isinstance(fields, str) or len(fields) > self._max_columns:
             return None
         if "\0" in self.text:
             return "a NUL character"

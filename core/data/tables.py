@@ -8,7 +8,6 @@ lone carriage return; inside a quoted field all three are text. Memory does not 
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,45 +16,43 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from pydantic import Field
+
+from core.config import Section
+from core.data.recognition import DELIMITERS as DELIMITERS
+from core.data.recognition import KIND_NAMES as KIND_NAMES
+from core.data.recognition import MAX_SHOWN as MAX_SHOWN
+from core.data.recognition import (
+    SEPARATOR_LINE,
+    TEXT_COLUMN_NAMES,
+    cannot_open,
+    choose_encoding,
+    decode_sample,
+    guess_delimiter,
+    has_header_line,
+    is_empty,
+    read_sample,
+    shown,
+)
+from core.data.recognition import Kind as Kind
+from core.data.recognition import detect_kind as detect_kind
 from core.data.records import MAX_COLUMNS, UNDECODABLE, Records
 from core.errors import TableError
 
-DELIMITERS = (",", ";", "\t", "|")
-MAX_SHOWN = 80
-SNIFFED_BYTES = 2**20
-SNIFFED_RECORDS = 50
 GUESSED_ROWS = 200
-
-TEXT_COLUMN_NAMES = (
-    "text", "review", "reviewtext", "reviewbody", "reviewcontent", "body", "comment", "comments", "content",
-    "message", "feedback", "opinion", "sentence", "tweet", "post", "description",
-)  # fmt: skip
-
-SAVE_AS_CSV = "Save it as CSV from your spreadsheet program"
-EXPORT_AS_CSV = "Export its table as CSV"
-UNPACK = "Unpack it and choose the CSV file inside"
-MAGIC_BYTES = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file (.xls)", SAVE_AS_CSV),
-    (b"\x1f\x8b", "a gzip archive (.gz)", UNPACK),
-    (b"%PDF-", "a PDF document", EXPORT_AS_CSV),
-    (b"{\\rtf", "a rich text document (.rtf)", EXPORT_AS_CSV),
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture", EXPORT_AS_CSV),
-)
-MARKUP = (
-    (r"<(!doctype\s+html|html|head|body|table|script)\b", "an HTML page", EXPORT_AS_CSV),
-    (r"<\?xml\b", "an XML file", EXPORT_AS_CSV),
-    (r'\{\s*"[^\r\n]*\}[ \t]*([\r\n]|\Z)', "a JSON lines file (.jsonl)", EXPORT_AS_CSV),
-    (r'\[\s*[\[{"\]]|\{\s*["}]', "a JSON file", EXPORT_AS_CSV),
-)
-BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
-    (codecs.BOM_UTF8, "utf-8-sig", "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32", "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32", "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16", "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16", "utf-16-be"),
-)
-SEPARATOR_LINE = re.compile(r"sep=([^\r\n])(?:\r\n|\r|\n|\Z)", re.IGNORECASE)
 PLAIN_COLUMN = re.compile(r"\w[\w .()-]*")
+CONVERTED_COLUMNS = ("line", "reason")
+
+
+class TableOptions(Section):
+    """How somebody wants a table read; what is None is found out."""
+
+    encoding: str | None = Field(None, title="Encoding", description="Of CSV and JSON lines: a Python codec name.")
+    delimiter: str | None = Field(None, title="Delimiter", description="Of CSV: comma, semicolon, tab or bar.")
+    has_header: bool | None = Field(
+        None, title="Header", description="Of CSV and Excel: whether the first row names the columns."
+    )
+    sheet: str | None = Field(None, title="Sheet", description="Of Excel: the sheet's name; the first one if empty.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +63,30 @@ class TableFormat:
         encoding: A Python codec name; "utf-8-sig", "utf-16" or "utf-32" where the file begins with a byte order mark.
         delimiter: One of ``DELIMITERS``.
         columns: The header exactly as it stands; names may be empty or stand twice.
-        header_line: The physical line on which the header begins: 1, or 2 after a ``sep=;`` line.
+        header_line: The last line (of an Excel sheet: row) before the rows: that on which the header begins, which is 1
+            unless something stands before it, as a ``sep=;`` line does. Without a header, one less.
+        kind: What the file is. All but "csv" are read from a converted copy (``core.data.conversion``).
+        has_header: Whether the file names its columns; else they are called "column 1", "column 2" and so on.
+        sheet: Of an Excel file, the sheet that is read.
+        is_guessed: Whether the encoding is only likely: the bytes do not prove it.
     """
 
     encoding: str
     delimiter: str
     columns: tuple[str, ...]
     header_line: int
+    kind: Kind = "csv"
+    has_header: bool = True
+    sheet: str | None = None
+    is_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record with as many fields as the header; ``line`` is the physical line (from 1) on which it begins."""
+    """A record with as many fields as there are columns, and where it stands.
+
+    ``line`` is the physical line (from 1) on which it begins; in an Excel sheet or Parquet file, the number of its row.
+    """
 
     line: int
     fields: tuple[str, ...]
@@ -96,176 +105,80 @@ class Reject:
     content: str
 
 
-def sniff_table(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> TableFormat:
-    """Say how a table is written, from its first megabyte; an argument given overrules the guess.
+def sniff_table(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    has_header: bool | None = None,
+    sheet: str | None = None,
+) -> TableFormat:
+    """Say how a CSV file is written, from its first megabyte; an argument given overrules the guess.
 
-    Without ``encoding`` only a byte order mark or flawless UTF-8 is accepted. A given one is used strictly, except
-    that of UTF-8 only the header must be sound: there a bad byte spoils its own line, which ``read_rows`` rejects,
-    while in a code page it shows that the choice was wrong.
+    Without ``encoding``, a byte order mark or flawless UTF-8 proves it; else it is guessed where it can be told. UTF-8,
+    given or found, need only be sound in the header: a bad byte spoils its own line, which ``read_rows`` rejects. In
+    another encoding it shows that the choice was wrong. A CSV file has no ``sheet``; it is one of ``TableOptions``.
 
     Raises:
         TableError: The file is empty, cannot be opened, is something else than a CSV file, does not fit the encoding,
             or its header cannot be read.
     """
-    sample = _read_sample(path)
-    _refuse_other_formats(sample, path)
-    chosen = _choose_encoding(sample, encoding, path)
-    text = _decode_sample(sample, chosen, encoding is not None and chosen.startswith("utf-8"), path)
+    kind = detect_kind(path)
+    if kind != "csv":
+        advice = "Save it as CSV from your spreadsheet program" if kind == "xlsx" else "Export its table as CSV"
+        raise TableError(f"{shown(path.name)}: This looks like {KIND_NAMES[kind]}; a CSV file was expected. {advice}.")
+    if sheet is not None:
+        raise TableError(f"{shown(path.name)} is a CSV file, which has no sheets. Leave the sheet out.")
+    sample = read_sample(path)
+    chosen, is_guessed = choose_encoding(sample, encoding, path)
+    text = decode_sample(sample, chosen, path)
     if not text:
-        raise TableError(f"{_shown(path.name)} is empty. A header and rows were expected; save or upload it again.")
+        raise is_empty(path)
     separator = SEPARATOR_LINE.match(text)
     if delimiter is None:
-        delimiter = separator[1] if separator else _guess_delimiter(text)
+        delimiter = separator[1] if separator else guess_delimiter(text)
     if delimiter not in DELIMITERS:
         raise TableError(
-            f"{_shown(path.name)}: the delimiter {_shown(delimiter)} is not supported. "
+            f"{shown(path.name)}: the delimiter {shown(delimiter)} is not supported. "
             "Choose comma, semicolon, tab or bar (|)."
         )
-    header_line = 2 if separator else 1
+    before = 1 if separator else 0
+    if has_header is None:
+        has_header = has_header_line(text[separator.end() :] if separator else text, delimiter)
     with _open_records(path, chosen, delimiter) as records:
-        columns = _read_header(records, header_line, path)
-    return TableFormat(chosen, delimiter, columns, header_line)
+        columns = _read_header(records, before + 1, path)
+    if not has_header:
+        columns = unnamed_columns(len(columns))
+    return TableFormat(
+        chosen, delimiter, columns, before + int(has_header), has_header=has_header, is_guessed=is_guessed
+    )
 
 
-def _read_sample(path: Path) -> bytes:
-    """Read one byte more than is sniffed, so that the length tells whether the sample is the whole file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(SNIFFED_BYTES + 1)
-    except OSError as error:
-        raise _cannot_open(path, error) from error
-
-
-def _cannot_open(path: Path, error: OSError) -> TableError:
-    return TableError(f"{_shown(path.name)} cannot be opened: {error.strerror or 'reading failed'}. Choose it again.")
-
-
-def _shown(name: str) -> str:
-    """Quote a stranger's name for a message: one line, no control characters, at most ``MAX_SHOWN`` characters."""
-    quoted = repr(name[: MAX_SHOWN + 1])
-    return quoted if len(quoted) <= MAX_SHOWN else quoted[: MAX_SHOWN - 1] + "…"
-
-
-def _refuse_other_formats(sample: bytes, path: Path) -> None:
-    found = next(((what, advice) for magic, what, advice in MAGIC_BYTES if sample.startswith(magic)), None)
-    if sample.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        found = ("a ZIP archive", UNPACK)
-        if b"xl/" in sample:
-            found = ("an Excel file (.xlsx)", SAVE_AS_CSV)
-        elif b"opendocument.spreadsheet" in sample:
-            found = ("an OpenDocument spreadsheet (.ods)", SAVE_AS_CSV)
-    elif sample.startswith(b"PAR1") and b"\0" in sample:  # "PAR1" alone may be the name of a column
-        found = ("a Parquet file", EXPORT_AS_CSV)
-    if found is None:
-        # Without its NUL bytes and byte order mark the ASCII of every Unicode encoding looks the same.
-        beginning = sample[:8192].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").decode("latin-1").lstrip()
-        found = next(((what, advice) for mark, what, advice in MARKUP if re.match(mark, beginning, re.I)), None)
-    if found is not None:
-        what, advice = found
-        raise TableError(f"{_shown(path.name)}: This looks like {what}; a CSV file was expected. {advice}.")
-
-
-def _choose_encoding(sample: bytes, asked: str | None, path: Path) -> str:
-    marked, bare = next(((name, bare) for mark, name, bare in BYTE_ORDER_MARKS if sample.startswith(mark)), ("", ""))
-    if asked is None:
-        if not marked:
-            _refuse_unmarked_utf16(sample, 0.2, path)
-        return marked or "utf-8"
-    try:
-        name = codecs.lookup(asked).name
-        b"\n".decode(name, UNDECODABLE)  # fails for rot13, idna and the like
-    except (LookupError, ValueError) as error:
-        raise TableError(
-            f"{_shown(asked)} is not an encoding of text. Pass for example utf-8, cp1252, latin-1 or utf-16-le."
-        ) from error
-    if name in (marked, bare):
-        return marked
-    if name in ("utf-16", "utf-32"):
-        raise TableError(
-            f"{_shown(path.name)} has no byte order mark, which {name} needs. Pass {name}-le or {name}-be."
-        )
-    return name
-
-
-def _refuse_unmarked_utf16(sample: bytes, least_share: float, path: Path) -> None:
-    """In UTF-16 the NUL halves of ASCII characters all stand at odd offsets, or all at even ones."""
-    nuls, odd_nuls = sample.count(0), sample[1::2].count(0)
-    if nuls < 4 or nuls < least_share * len(sample):
-        return
-    for one_side, name in ((odd_nuls, "utf-16-le"), (nuls - odd_nuls, "utf-16-be")):
-        if one_side >= 0.9 * nuls:
-            raise TableError(
-                f"{_shown(path.name)} contains NUL bytes: This looks like UTF-16 without a byte order mark; "
-                f"UTF-8 was expected. Pass the encoding, most likely {name}."
-            )
-
-
-def _decode_sample(sample: bytes, encoding: str, tolerant: bool, path: Path) -> str:
-    whole = len(sample) <= SNIFFED_BYTES
-    decoder = codecs.getincrementaldecoder(encoding)(UNDECODABLE if tolerant else "strict")
-    try:
-        text = decoder.decode(sample, final=whole)
-    except UnicodeDecodeError as error:
-        if encoding == "utf-8":
-            _refuse_unmarked_utf16(sample, 0.01, path)
-        if encoding == "utf-8" and b"\0" in sample:
-            raise TableError(
-                f"{_shown(path.name)} contains NUL bytes and is not UTF-8: This looks like a binary file; a CSV file "
-                "was expected. Export its table as CSV, or pass the encoding if it is text."
-            ) from error
-        offset = len(sample) - len(error.object) + error.start  # utf-8-sig counts from behind the mark
-        before = sample[:offset].decode(encoding, "ignore")
-        line = 1 + len(re.findall(r"\r\n|\r|\n", before))
-        raise TableError(
-            f"{_shown(path.name)} is not {encoding}: byte 0x{sample[offset]:02x} at offset {offset:,} (line {line:,}) "
-            "does not fit. Pass the encoding, for example cp1252, latin-1 or utf-16; or pass utf-8 to read it as "
-            "UTF-8 and reject the lines that are not."
-        ) from error
-    return text if whole else text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
-
-
-def _guess_delimiter(text: str) -> str:
-    """Choose the delimiter that splits the header, and the most records into as many fields as the header.
-
-    Where none splits the header, the file is a list of texts: the comma, or one that leaves more of them whole. But if
-    the comma splits all of them alike, the first line is a title rather than a header, and the comma rejects them all.
-    """
-    counts = {delimiter: _count_fields(text, delimiter) for delimiter in DELIMITERS}
-    shares = {delimiter: rows.count(header) / max(1, len(rows)) for delimiter, (header, *rows) in counts.items()}
-    splitting = [delimiter for delimiter in DELIMITERS if counts[delimiter][0] > 1]
-    if splitting:
-        return max(splitting, key=lambda delimiter: (shares[delimiter], counts[delimiter][0]))
-    if len(set(counts[","][1:])) <= 1:
-        return ","
-    return max(DELIMITERS, key=lambda delimiter: shares[delimiter])
-
-
-def _count_fields(text: str, delimiter: str) -> list[int]:
-    """Count the fields of the first records, the header's first; 0 stands for one that cannot be read."""
-    records = islice(Records(io.StringIO(text, newline=""), delimiter), SNIFFED_RECORDS)
-    return [0 if isinstance(fields, str) else len(fields) for fields in records if fields] or [0]
+def unnamed_columns(width: int) -> tuple[str, ...]:
+    """Name the columns of a table without a header."""
+    return tuple(f"column {number}" for number in range(1, width + 1))
 
 
 @contextmanager
-def _open_records(path: Path, encoding: str, delimiter: str) -> Iterator[Records]:
-    wrong_encoding = f"{_shown(path.name)} cannot be read as {_shown(encoding)}. Pass another encoding."
+def _open_records(path: Path, encoding: str, delimiter: str, max_columns: int = MAX_COLUMNS) -> Iterator[Records]:
+    wrong_encoding = f"{shown(path.name)} cannot be read as {shown(encoding)}. Pass another encoding."
     try:
         stream = path.open(encoding=encoding, errors=UNDECODABLE, newline="")
     except OSError as error:
-        raise _cannot_open(path, error) from error
+        raise cannot_open(path, error) from error
     except LookupError as error:
         raise TableError(wrong_encoding) from error
     with stream:
         try:
-            yield Records(stream, delimiter)
+            yield Records(stream, delimiter, max_columns)
         except OSError as error:
-            raise _cannot_open(path, error) from error
+            raise cannot_open(path, error) from error
         except UnicodeError as error:
             raise TableError(wrong_encoding) from error
 
 
 def _read_header(records: Records, header_line: int, path: Path) -> tuple[str, ...]:
-    where = f"{_shown(path.name)}, line {header_line}"
+    where = f"{shown(path.name)}, line {header_line}"
     for _ in range(header_line):
         fields = next(iter(records), [])
     if not fields:
@@ -274,39 +187,64 @@ def _read_header(records: Records, header_line: int, path: Path) -> tuple[str, .
         raise TableError(f"{where}: the header cannot be read: {fields}. Correct the line and try again.")
     if len(fields) > MAX_COLUMNS:
         raise TableError(
-            f"{where}: {_fields(records.count(fields))} in the header; at most {MAX_COLUMNS} are read. "
+            f"{where}: {count_fields(records.count(fields))} in the header; at most {MAX_COLUMNS} are read. "
             "Check the delimiter, or keep only the columns that you need."
         )
     return tuple(fields)
 
 
-def _fields(count: int) -> str:
+def count_fields(count: int) -> str:
+    """Say how many fields there are."""
     return f"{count:,} field{'' if count == 1 else 's'}"
 
 
 def read_rows(path: Path, table_format: TableFormat) -> Iterator[Row | Reject]:
     """Give every record after the header once and in order, as a Row or a Reject.
 
-    A blank line is a row with an empty text where the table has one column, else a Reject; only the blank lines that
-    end a file are no records. A record with a NUL character, an undecodable byte, a field of over ``MAX_FIELD``
-    characters or another number of fields than the header is rejected as a whole. Where a quote goes wrong or stays
-    open for ``MAX_RECORD`` characters, only the first physical line of its record is rejected, and reading resumes at
-    the next line. If that line lies in the stretch that was searched and leaves a quote open too, it is rejected
-    without another search.
+    Of a CSV file: a blank line is a row with an empty text where the table has one column, else a Reject; only the
+    blank lines that end a file are no records. A record with a NUL character, an undecodable byte, a field of over
+    ``MAX_FIELD`` characters or another number of fields than the header is rejected as a whole. Where a quote goes
+    wrong or stays open for ``MAX_RECORD`` characters, only the first physical line of its record is rejected, and
+    reading resumes at the next line. If that line lies in the stretch that was searched and leaves a quote open too,
+    it is rejected without another search.
+
+    Of another kind, ``path`` is the converted copy.
 
     Raises:
-        TableError: On the first step: the file cannot be opened or its header is not that of ``table_format``.
+        TableError: On the first step: the file cannot be opened or its header is not that of ``table_format``. Of a
+            converted copy, also later: it is damaged.
     """
+    if table_format.kind != "csv":
+        yield from _read_converted(path, table_format)
+        return
+    width = len(table_format.columns)
     with _open_records(path, table_format.encoding, table_format.delimiter) as records:
-        if _read_header(records, table_format.header_line, path) != table_format.columns:
-            raise TableError(
-                f"{_shown(path.name)}, line {table_format.header_line}: the header is not the one seen before. "
-                "The file has changed or is read in another way; open it again."
-            )
-        yield from _check_rows(records, len(table_format.columns))
+        if table_format.has_header:
+            if _read_header(records, table_format.header_line, path) != table_format.columns:
+                raise TableError(
+                    f"{shown(path.name)}, line {table_format.header_line}: the header is not the one seen before. "
+                    "The file has changed or is read in another way; open it again."
+                )
+        else:
+            for _ in range(table_format.header_line):
+                next(iter(records), None)
+        yield from _check_rows(records, width, "header" if table_format.has_header else "first row")
 
 
-def _check_rows(records: Records, width: int) -> Iterator[Row | Reject]:
+def _read_converted(path: Path, table_format: TableFormat) -> Iterator[Row | Reject]:
+    damaged = TableError(f"{shown(path.name)}: the converted copy is damaged. Open the table again.")
+    columns = [*CONVERTED_COLUMNS, *table_format.columns]
+    with _open_records(path, "utf-8", ",", len(columns)) as records:
+        if next(iter(records), []) != columns:
+            raise damaged
+        for fields in records:
+            if isinstance(fields, str) or len(fields) != len(columns) or not fields[0].isdecimal():
+                raise damaged
+            line, reason = int(fields[0]), fields[1]
+            yield Reject(line, reason, fields[2]) if reason else Row(line, tuple(fields[2:]))
+
+
+def _check_rows(records: Records, width: int, measure: str) -> Iterator[Row | Reject]:
     blank_lines = 0
     for fields in records:
         line = records.line
@@ -320,7 +258,7 @@ def _check_rows(records: Records, width: int) -> Iterator[Row | Reject]:
         if isinstance(fields, str):
             yield Reject(line, fields, records.content())
         elif len(fields) != width:
-            reason = f"{_fields(records.count(fields))} where the header has {width:,}"
+            reason = f"{count_fields(records.count(fields))} where the {measure} has {width:,}"
             if records.last_line > line:
                 reason += f" (lines {line} to {records.last_line})"
             yield Reject(line, reason, records.content())
@@ -340,7 +278,7 @@ def guess_text_column(path: Path, table_format: TableFormat) -> str:
     columns = table_format.columns
     unique = [name for name in columns if columns.count(name) == 1]
     if not unique:
-        raise TableError(f"Every column name of {_shown(path.name)} stands twice. Rename the one that holds the text.")
+        raise TableError(f"Every column name of {shown(path.name)} stands twice. Rename the one that holds the text.")
     plain_names = [re.sub(r"[\W_]+", "", name).casefold() for name in unique]
     for wanted in TEXT_COLUMN_NAMES:
         if wanted in plain_names:
@@ -358,10 +296,10 @@ def column_index(table_format: TableFormat, name: str) -> int:
     columns = table_format.columns
     if columns.count(name) == 1:
         return columns.index(name)
-    shown = ", ".join(map(_shown, columns[:20])) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+    listed = ", ".join(map(shown, columns[:20])) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
     if name in columns:
-        raise TableError(f"The column name {_shown(name)} stands more than once among {shown}. Rename one of them.")
-    raise TableError(f"There is no column {_shown(name)}. Choose one of {shown}.")
+        raise TableError(f"The column name {shown(name)} stands more than once among {listed}. Rename one of them.")
+    raise TableError(f"There is no column {shown(name)}. Choose one of {listed}.")
 
 
 class TableWriter:

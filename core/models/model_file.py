@@ -48,6 +48,29 @@ class Architecture(Section):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
+class Reference(Section):
+    """What the validation reviews of a training looked like, so that a stranger's file can be held beside them.
+
+    It holds counts and shares alone, no text. Words are tokens with a letter or a digit. Tuples are read from JSON
+    lists; nothing else is turned into another type, for a document must come out as it went in.
+
+    Attributes:
+        words: The 5, 25, 50, 75 and 95 % quantiles of a review's length in words.
+        unknown: Share of all words that the vocabulary does not hold.
+        rates: How often each of the vocabulary's first words stands in a million words.
+        language: The language that most of the reviews look like; None where none is clear.
+        confidence: Mean calibrated confidence.
+        bins: Reviews, and those of them labelled positive, in each bin of ``core.prediction.fit.BIN_EDGES``.
+    """
+
+    words: tuple[int, int, int, int, int] = Field(strict=False)
+    unknown: float = Field(ge=0.0, le=1.0)
+    rates: tuple[int, ...] = Field(strict=False, max_length=1_000)
+    language: str | None = Field(max_length=40)
+    confidence: float = Field(ge=0.5, le=1.0)
+    bins: tuple[tuple[int, int], ...] = Field(strict=False, max_length=100)
+
+
 class Calibration(Section):
     """What validation said of a model's probabilities: its logits divided by the temperature give honest ones."""
 
@@ -55,10 +78,12 @@ class Calibration(Section):
 
     temperature: float = Field(ge=LEAST_TEMPERATURE, le=MOST_TEMPERATURE, description="1 changes nothing.")
     n: int = Field(ge=1, description="Validation reviews that it was fitted on.")
+    reference: Reference | None = Field(None, description="What they looked like; files of earlier versions have none.")
 
     def to_json(self) -> str:
-        """Return the one spelling that is stored."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return the one spelling that is stored; without a reference it is that of earlier versions."""
+        document = self.model_dump(mode="json", exclude={"reference"} if self.reference is None else None)
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,23 @@
-"""A table of reviews in, the same table with scores out, and an account of every row."""
+"""Rows of a table to scores, chunk by chunk, with an account of every row.
+
+``score_rows`` is the one way from rows to scores: ``predict_table`` writes them straight to a CSV file, a bulk job
+(``core.prediction.uploads``) commits each chunk as a part, so that it can go on where it was killed.
+"""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from core.data.tables import (
     Reject,
@@ -21,19 +32,19 @@ from core.data.tables import (
 from core.errors import TableError
 from core.files import atomic_writer
 from core.model_settings import Cutoffs
-from core.prediction.predictor import Predictor
+from core.prediction.predictor import Predictions, Predictor
+from core.preprocessing.cleaning import as_text_array, map_slices, split_words
 
-CHUNK_ROWS = 2_000
+# A chunk is committed as a whole: about two seconds of work, and memory enough for any two of them.
+CHUNK_ROWS = {"ngram": 20_000}
+CHUNK_ROWS_OF_OTHERS = 1_000
+CHUNK_CHARACTERS = 32 * 2**20
+MOST_REMEMBERED = 2_000_000  # distinct texts; about 200 bytes each
 SCORE_COLUMNS = ("sentiment", "probability", "confidence")
 REJECT_COLUMNS = ("line", "reason", "content")
 NO_TEXT = "no text"
 
-
-class RowWriter(Protocol):
-    """Takes the fields of one row after the other."""
-
-    def write_row(self, fields: Sequence[str | float]) -> None:
-        """Write one row."""
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -41,15 +52,17 @@ class Ledger:
     """The account of a table's rows: ``rows`` is always ``predicted`` + ``rejected``.
 
     Attributes:
-        text_column: The column that was read.
+        text_columns: The columns that were read, by name.
         is_complete: False when it was stopped before the table's end.
+        repeated: Predicted rows whose text stood in an earlier row, and was not scored again.
     """
 
-    text_column: str
+    text_columns: tuple[str, ...]
     predicted: int = 0
     rejected: int = 0
     seconds: float = 0.0
     is_complete: bool = True
+    repeated: int = 0
 
     @property
     def rows(self) -> int:
@@ -57,19 +70,132 @@ class Ledger:
         return self.predicted + self.rejected
 
 
+@dataclass(frozen=True)
+class ScoredChunk:
+    """Some rows in a row, with what became of each.
+
+    Attributes:
+        rows: N rows and rejects, in the table's order.
+        logits: float32 (N); NaN where a row was not scored.
+        shares_read: float32 (N), how much of its words the model read; NaN where a row was not scored.
+        repeated: How many were scored earlier, as the same text.
+    """
+
+    rows: Sequence[Row | Reject]
+    logits: NDArray[np.float32]
+    shares_read: NDArray[np.float32]
+    repeated: int
+
+    @property
+    def is_scored(self) -> NDArray[np.bool_]:
+        """Tell which rows have a score, bool (N)."""
+        return ~np.isnan(self.logits)
+
+    def rejects(self) -> Iterator[Reject]:
+        """Give every row without a score, with the reason; a row that fits the header has no content here."""
+        for row, is_scored in zip(self.rows, self.is_scored, strict=True):
+            if not is_scored:
+                yield row if isinstance(row, Reject) else Reject(row.line, NO_TEXT, "")
+
+
+@dataclass
+class Memory:
+    """The scores of the first distinct texts, so that the same text is scored once."""
+
+    places: dict[bytes, int] = field(default_factory=dict)
+    logits: "array[float]" = field(default_factory=lambda: array("f"))
+    shares_read: "array[float]" = field(default_factory=lambda: array("f"))
+
+    def learn(self, digest: bytes, logit: float, share_read: float) -> None:
+        """Keep a text's score, while there is room."""
+        if len(self.places) < MOST_REMEMBERED and digest not in self.places:
+            self.places[digest] = len(self.logits)
+            self.logits.append(logit)
+            self.shares_read.append(share_read)
+
+
+def score_rows(
+    predictor: Predictor, rows: Iterable[Row | Reject], text_columns: Sequence[int], memory: Memory | None = None
+) -> Iterator[ScoredChunk]:
+    """Score rows chunk by chunk; the next chunk is read while one is scored.
+
+    The text of a row is what stands in its text columns, in their order, those without any text left out, a line feed
+    between two. A row without any text is not scored. Chunks end where the rows alone say, and which texts are scored
+    together follows from them, so that to go on from the end of a chunk gives the scores that not stopping gives.
+
+    Args:
+        predictor: The model.
+        rows: Of one table.
+        text_columns: Places, from 0.
+        memory: What earlier chunks have learnt; needed to go on.
+    """
+    memory = memory or Memory()
+    most = CHUNK_ROWS.get(predictor.architecture.model.kind, CHUNK_ROWS_OF_OTHERS)
+    for chunk in ahead(chunk_rows(rows, most)):
+        yield _score_chunk(predictor, chunk, text_columns, memory)
+
+
+def text_of(row: Row, text_columns: Sequence[int]) -> str:
+    """Return the text of a row: what stands in its text columns, in their order."""
+    if len(text_columns) == 1:
+        text = row.fields[text_columns[0]]
+        return text if text.strip() else ""
+    return "\n".join(part for place in text_columns if (part := row.fields[place]).strip())
+
+
+def digest_of(text: str) -> bytes:
+    """Return 16 bytes that stand for a text: two texts of a million share them by a chance of 1 in 10 to the 26."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def chunk_rows(rows: Iterable[Row | Reject], most: int) -> Iterator[list[Row | Reject]]:
+    """Cut rows into chunks of ``most`` rows, or fewer where their texts are very long."""
+    chunk: list[Row | Reject] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(map(len, row.fields)) if isinstance(row, Row) else len(row.content)
+        if len(chunk) == most or size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Give items, the next of which is made in a thread meanwhile."""
+    nothing = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, nothing)
+        while (item := coming.result()) is not nothing:
+            coming = pool.submit(next, items, nothing)
+            yield item  # type: ignore[misc]
+
+
+def output_columns(columns: Sequence[str], added: Sequence[str] = SCORE_COLUMNS) -> list[str]:
+    """Return the file's own column names and ours; ours get a number where the file already uses the name."""
+    names = list(columns)
+    for name in added:
+        number, unique = 2, name
+        while unique in names:
+            unique, number = f"{name}_{number}", number + 1
+        names.append(unique)
+    return names
+
+
 def predict_table(
     predictor: Predictor,
     source: Path,
     target: Path,
     *,
-    text_column: str | None = None,
+    text_columns: Sequence[str] = (),
     encoding: str | None = None,
     delimiter: str | None = None,
     strict: bool = False,
     cutoffs: Cutoffs | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Ledger:
-    """Score a column of a CSV-like table.
+    """Score columns of a CSV-like table.
 
     The target gets the source's own columns in their order and text, then sentiment, probability and confidence. A row
     without text stays in its place without a score and counts as rejected; a row that does not fit the header goes to
@@ -79,7 +205,7 @@ def predict_table(
         predictor: The model.
         source: The table.
         target: The scored table; ``target`` with the ending ``.rejects.csv`` receives the rejects.
-        text_column: Guessed by name and content when None.
+        text_columns: Read in this order; one is guessed by name and content when none is given.
         encoding: Found when None: a byte order mark or valid UTF-8.
         delimiter: Found when None.
         strict: Refuse the table at its first rejected row.
@@ -94,92 +220,86 @@ def predict_table(
     if source.resolve() in (target.resolve(), rejects_file.resolve()):
         raise TableError(f"The output {target} would overwrite the input. Choose another name for it.")
     table_format = sniff_table(source, encoding=encoding, delimiter=delimiter)
-    column = text_column or guess_text_column(source, table_format)
-    with ExitStack() as files:
-        columns = output_columns(table_format)
-        scored = TableWriter(files.enter_context(atomic_writer(target)), columns)
-        rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
-        return score_table(
-            predictor, source, table_format, column, [scored], rejects, strict=strict, cutoffs=cutoffs,
-            on_progress=on_progress,
-        )  # fmt: skip
-
-
-def score_table(
-    predictor: Predictor,
-    source: Path,
-    table_format: TableFormat,
-    text_column: str,
-    outputs: Sequence[RowWriter],
-    rejects: RowWriter,
-    *,
-    strict: bool = False,
-    cutoffs: Cutoffs | None = None,
-    on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Ledger:
-    """Score a table chunk by chunk into writers of ``output_columns``; return the account of its rows.
-
-    A stop leaves the account complete for the rows that were read until then. The verdicts are those of ``cutoffs``;
-    at probability 0.5 when None.
-    """
+    names = tuple(text_columns) or (guess_text_column(source, table_format),)
+    places = [column_index(table_format, name) for name in names]
+    ledger, started = Ledger(names), time.monotonic()
     cut = cutoffs.cut if cutoffs else 0.0
-    started = time.monotonic()
-    ledger = Ledger(text_column)
-    place = column_index(table_format, text_column)
-    for chunk in _chunks(read_rows(source, table_format)):
-        _score_chunk(predictor, chunk, place, outputs, rejects, ledger, strict, cut)
-        if on_progress:
-            on_progress(len(chunk))
-        if should_stop():
-            ledger.is_complete = False
-            break
+    with ExitStack() as files:
+        scored = TableWriter(files.enter_context(atomic_writer(target)), output_columns(table_format.columns))
+        rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
+        for chunk in score_rows(predictor, read_rows(source, table_format), places):
+            for reject in chunk.rejects():
+                if strict:
+                    raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
+                rejects.write_row([reject.line, reject.reason, reject.content])
+            for fields in written_rows(chunk, cut):
+                scored.write_row(fields)
+            count_chunk(ledger, chunk)
+            if on_progress:
+                on_progress(len(chunk.rows))
     ledger.seconds = round(time.monotonic() - started, 3)
     return ledger
 
 
-def output_columns(table_format: TableFormat) -> list[str]:
-    """Return the file's own column names and ours; ours get a number where the file already uses the name."""
-    names = list(table_format.columns)
-    for name in SCORE_COLUMNS:
-        number, unique = 2, name
-        while unique in names:
-            unique, number = f"{name}_{number}", number + 1
-        names.append(unique)
-    return names
+def written_rows(chunk: ScoredChunk, cut: float) -> Iterator[Sequence[str | float]]:
+    """Give the fields of each row that fits the header, then its sentiment, probability and confidence."""
+    predictions = Predictions(chunk.logits, cut=cut)
+    numbers = zip(
+        chunk.rows,
+        chunk.is_scored.tolist(),
+        predictions.sentiments,
+        predictions.probabilities.round(6).tolist(),
+        predictions.confidences.round(6).tolist(),
+        strict=True,
+    )
+    for row, is_scored, sentiment, probability, confidence in numbers:
+        if isinstance(row, Row):
+            yield (*row.fields, sentiment, probability, confidence) if is_scored else (*row.fields, "", "", "")
+
+
+def count_chunk(ledger: Ledger, chunk: ScoredChunk) -> None:
+    """Enter a chunk into the account."""
+    scored = int(chunk.is_scored.sum())
+    ledger.predicted += scored
+    ledger.rejected += len(chunk.rows) - scored
+    ledger.repeated += chunk.repeated
 
 
 def _score_chunk(
-    predictor: Predictor,
-    chunk: list[Row | Reject],
-    place: int,
-    outputs: Sequence[RowWriter],
-    rejects: RowWriter,
-    ledger: Ledger,
-    strict: bool,
-    cut: float,
-) -> None:
-    readable = [row for row in chunk if isinstance(row, Row) and row.fields[place].strip()]
-    predictions = predictor.predict([row.fields[place] for row in readable]).at(cut)
-    scores = zip(predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True)
-    score_of = {row.line: score for row, score in zip(readable, scores, strict=True)}
-    for row in chunk:
-        if row.line in score_of and isinstance(row, Row):
-            sentiment, probability, confidence = score_of[row.line]
-            added: tuple[str | float, ...] = (sentiment, round(float(probability), 6), round(float(confidence), 6))
-            ledger.predicted += 1
+    predictor: Predictor, chunk: Sequence[Row | Reject], text_columns: Sequence[int], memory: Memory
+) -> ScoredChunk:
+    logits = np.full(len(chunk), np.nan, np.float32)
+    shares = np.full(len(chunk), np.nan, np.float32)
+    texts = [text_of(row, text_columns) if isinstance(row, Row) else "" for row in chunk]
+    readable = [place for place, text in enumerate(texts) if text]
+    digests = [digest_of(texts[place]) for place in readable]
+    new: dict[bytes, int] = {}  # by digest: the place among the texts to score
+    for digest in digests:
+        if digest not in memory.places:
+            new.setdefault(digest, len(new))
+    first: dict[int, str] = {}
+    for place, digest in zip(readable, digests, strict=True):
+        if digest in new:
+            first.setdefault(new[digest], texts[place])
+    to_score = as_text_array([first[number] for number in range(len(new))])
+    found = predictor.predict(to_score).logits
+    found_shares = shares_read(predictor, to_score)
+    for place, digest in zip(readable, digests, strict=True):
+        if digest in new:
+            logits[place], shares[place] = found[new[digest]], found_shares[new[digest]]
         else:
-            reject = row if isinstance(row, Reject) else Reject(row.line, NO_TEXT, "")
-            if strict:
-                raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
-            rejects.write_row([reject.line, reject.reason, reject.content])
-            added = ("", "", "")
-            ledger.rejected += 1
-        if isinstance(row, Row):
-            for output in outputs:
-                output.write_row([*row.fields, *added])
+            known = memory.places[digest]
+            logits[place], shares[place] = memory.logits[known], memory.shares_read[known]
+    for digest, number in new.items():
+        memory.learn(digest, float(found[number]), float(found_shares[number]))
+    return ScoredChunk(chunk, logits, shares, len(readable) - len(new))
 
 
-def _chunks(rows: Iterator[Row | Reject]) -> Iterator[list[Row | Reject]]:
-    while chunk := list(islice(rows, CHUNK_ROWS)):
-        yield chunk
+def shares_read(predictor: Predictor, texts: pa.Array) -> NDArray[np.float32]:
+    """Return which share of its words the model reads of each text, float32 (N); 1 of a text without any."""
+    config = predictor.encoder.config
+    if config.max_length is None:
+        return np.ones(len(texts), np.float32)
+    lengths = map_slices(texts, lambda piece: pc.list_value_length(split_words(piece, config)).to_numpy())
+    words = np.concatenate([np.zeros(0, np.int32), *lengths])
+    return np.minimum(1.0, config.max_length / np.maximum(words, 1)).astype(np.float32)

@@ -1,82 +1,82 @@
-"""Uploaded tables and the bulk jobs on them: ``uploads/<upload_id>/``."""
+"""Tables to be scored: ``uploads/<upload_id>/``, as they came or where they lie, and how their rows are read."""
 
 import hashlib
+import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from typing import IO
 
 from core import settings
 from core.config import Section
-from core.data.tables import MAX_SHOWN, TableFormat, TableWriter, column_index, read_rows, sniff_table
+from core.data.conversion import convert_table, converted_format, needs_conversion
+from core.data.tables import MAX_SHOWN, Kind, TableFormat, TableOptions, detect_kind, sniff_table
 from core.errors import JobError, ReviewscopeError, TableError
 from core.files import atomic_writer, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
-from core.model_settings import Cutoffs
-from core.prediction.bulk import REJECT_COLUMNS, SCORE_COLUMNS, Ledger, RowWriter, output_columns, score_table
-from core.prediction.predictor import Predictor
-from core.prediction.summary import ColumnFacts, Counts, count_sides, look_at_column
 
 KEPT_DAYS = 7
 LARGEST_UPLOAD = 200 * 10**6
 LONGEST_NAME = 200
 COPY_BYTES = 2**20
-COUNTED_ROWS = 5_000
-ROW_GROUP = 20_000
+MOST_LISTED = 500
+ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".jsonl", ".ndjson", ".parquet")
 
 
 class UploadAbout(Section):
-    """What is known of an uploaded table."""
+    """What is known of a table.
+
+    ``path`` and ``modified_ns`` are those of a file that stays where it lies; its ``sha256`` is not known beforehand.
+    """
 
     name: str
     size: int
-    sha256: str
+    sha256: str | None
     created: float
-
-
-class BulkRequest(Section):
-    """What a bulk job was asked to do; ``cutoffs`` are those of the model when it was asked, and stay the file's."""
-
-    model: str
-    model_sha256: str
-    text_column: str
-    encoding: str
-    delimiter: str
-    cutoffs: Cutoffs = Cutoffs()
-
-
-class BulkResult(Section):
-    """The account of a finished or stopped bulk job; the sides are those of ``core.prediction.summary``."""
-
-    rows: int
-    predicted: int
-    rejected: int
-    negative: int
-    not_sure: int
-    positive: int
-    seconds: float
-    is_complete: bool
-    columns: tuple[ColumnFacts, ...]
+    path: str | None = None
+    modified_ns: int | None = None
+    pinned: bool = False
+    unpinned: float = 0.0
 
     @property
-    def counts(self) -> Counts:
-        """Return how many rows lie on each side."""
-        return Counts(self.negative, self.not_sure, self.positive)
+    def kept_until(self) -> float | None:
+        """Return when it goes, in seconds since 1970; None while it is pinned. Unpinning begins its days anew."""
+        return None if self.pinned else max(self.created, self.unpinned) + KEPT_DAYS * 86_400
+
+
+class ConversionRequest(Section):
+    """How a table that is no CSV file is to be read."""
+
+    options: TableOptions
+
+
+@dataclass(frozen=True)
+class ConversionJob(JobFolder):
+    """Makes our own CSV of a workbook, JSON lines or Parquet: ``uploads/<upload_id>/rows-<key>/``."""
+
+    @property
+    def upload(self) -> "Upload":
+        """Return the table that it reads."""
+        return Upload(self.path.parent)
+
+    @property
+    def rows_file(self) -> Path:
+        """Return what it makes."""
+        return self.path / "rows.csv"
+
+    @property
+    def options(self) -> TableOptions:
+        """Return how the table is read."""
+        return read_document(self.path / "request.json", ConversionRequest).options
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One uploaded table's folder."""
+    """One table's folder."""
 
     path: Path
 
@@ -87,13 +87,73 @@ class Upload:
 
     @property
     def table(self) -> Path:
-        """Return the file as it came."""
-        return self.path / "table"
+        """Return the file as it came, or where it lies."""
+        return Path(self.about.path) if self.about.path else self.path / "table"
 
     @property
     def about(self) -> UploadAbout:
         """Return the file's own name, size, SHA-256 and arrival."""
         return read_document(self.path / "about.json", UploadAbout)
+
+    @property
+    def kind(self) -> Kind:
+        """Return what kind of table it is.
+
+        Raises:
+            TableError: None that can be read.
+        """
+        with self._named():
+            return detect_kind(self.table)
+
+    def conversion(self, options: TableOptions) -> ConversionJob:
+        """Return the job that makes rows of it, of a kind that needs one; it may not exist yet."""
+        key = hashlib.sha256(options.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
+        return ConversionJob(self.path / f"rows-{key}")
+
+    def rows_file(self, options: TableOptions) -> Path:
+        """Return the file that ``read_rows`` reads."""
+        return self.conversion(options).rows_file if needs_conversion(self.kind) else self.table
+
+    def is_readable(self, options: TableOptions) -> bool:
+        """Tell whether its rows can be read at once; else its conversion must run first."""
+        return self.rows_file(options).exists()
+
+    def read_format(self, options: TableOptions) -> TableFormat:
+        """Say how the table is written; a complaint names the file as its owner does.
+
+        Raises:
+            TableError: It cannot be read so, or it is not converted yet.
+        """
+        with self._named():
+            if needs_conversion(detect_kind(self.table)):
+                return converted_format(self.conversion(options).rows_file)
+            return sniff_table(
+                self.table, encoding=options.encoding, delimiter=options.delimiter, has_header=options.has_header
+            )
+
+    def refuse_changed(self) -> None:
+        """Refuse when a file that stays where it lies is not the one that was chosen.
+
+        Raises:
+            TableError: It is gone, or another.
+        """
+        about = self.about
+        if about.path is None:
+            return
+        try:
+            now = self.table.stat()
+        except OSError as error:
+            raise TableError(f"{about.name!r} cannot be opened: {error.strerror}. Choose it again.") from error
+        if (now.st_size, now.st_mtime_ns) != (about.size, about.modified_ns):
+            raise TableError(f"{about.name!r} has changed since it was chosen. Choose it again.")
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except TableError as error:
+            name = repr(self.about.name[:MAX_SHOWN])
+            raise TableError(str(error).replace(repr(self.table.name), name, 1)) from error
 
     @property
     def is_sound(self) -> bool:
@@ -104,88 +164,23 @@ class Upload:
             return False
 
     @property
-    def jobs(self) -> list["BulkJob"]:
-        """Return the bulk jobs on it, newest first."""
-        jobs = [job for folder in self.path.glob("job-*") if (job := BulkJob(folder)).exists]
-        return sorted(jobs, key=lambda job: job.asked, reverse=True)
-
-    @property
     def is_busy(self) -> bool:
-        """Tell whether a job on it waits or runs."""
-        return any(job.is_active for job in self.jobs)
-
-    def sniff(self, encoding: str | None = None, delimiter: str | None = None) -> TableFormat:
-        """Say how the table is written; as ``sniff_table``, but a complaint names the file as its owner does.
-
-        Raises:
-            TableError: It cannot be read so.
-        """
-        try:
-            return sniff_table(self.table, encoding=encoding, delimiter=delimiter)
-        except TableError as error:
-            name = repr(self.about.name[:MAX_SHOWN])
-            raise TableError(str(error).replace(repr(self.table.name), name, 1)) from error
-
-
-@dataclass(frozen=True)
-class BulkJob(JobFolder):
-    """One scoring of an uploaded table, and its files."""
+        """Tell whether a job on it, or on what was made of it, waits or runs; not one whose state is damaged."""
+        for folder, _, names in os.walk(self.path):
+            with suppress(ReviewscopeError):
+                if "state.json" in names and JobFolder(Path(folder)).state.status in ("queued", "running"):
+                    return True
+        return False
 
     @property
-    def upload(self) -> Upload:
-        """Return the table it scores."""
-        return Upload(self.path.parent)
-
-    @property
-    def request(self) -> BulkRequest:
-        """Return what it was asked to do."""
-        return read_document(self.path / "request.json", BulkRequest)
-
-    @property
-    def asked(self) -> float:
-        """Return when it was asked for last, in seconds since 1970."""
-        path = self.path / "request.json"
-        return path.stat().st_mtime if path.exists() else 0.0
-
-    @property
-    def is_active(self) -> bool:
-        """Tell whether it waits or runs; not when its state is damaged."""
-        try:
-            return self.exists and self.state.status in ("queued", "running")
-        except ReviewscopeError:
-            return False
-
-    @property
-    def result(self) -> BulkResult | None:
-        """Return its account, or None before it has ended."""
-        path = self.path / "result.json"
-        return read_document(path, BulkResult) if path.exists() else None
-
-    @property
-    def table_format(self) -> TableFormat:
-        """Return how the table is read."""
-        request = self.request
-        return self.upload.sniff(request.encoding, request.delimiter)
-
-    @property
-    def scored_file(self) -> Path:
-        """Return the table with scores, text byte for byte."""
-        return self.path / "scored.csv"
-
-    @property
-    def safe_file(self) -> Path:
-        """Return the table with scores, no field of which a spreadsheet program runs as a formula."""
-        return self.path / "scored-safe.csv"
-
-    @property
-    def columns_file(self) -> Path:
-        """Return the scored rows as Parquet, for charts."""
-        return self.path / "scored.parquet"
-
-    @property
-    def rejects_file(self) -> Path:
-        """Return line, reason and content of each rejected row."""
-        return self.path / "rejects.csv"
+    def size_on_disk(self) -> int:
+        """Return how many bytes its folder takes."""
+        size = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(OSError):  # a running job renames its files
+                    size += os.lstat(os.path.join(folder, name)).st_size
+        return size
 
 
 def save_upload(stream: IO[bytes], name: str) -> Upload:
@@ -198,7 +193,7 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
     upload = Upload(settings.home() / "uploads" / uuid.uuid4().hex[:12])
     try:
         digest, size = hashlib.sha256(), 0
-        with atomic_writer(upload.table) as file:
+        with atomic_writer(upload.path / "table") as file:
             while piece := stream.read(COPY_BYTES):
                 size += len(piece)
                 if size > LARGEST_UPLOAD:
@@ -212,18 +207,87 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
     finally:
         if not upload.is_sound:
             shutil.rmtree(upload.path, ignore_errors=True)
-    return upload
+    return _earlier(upload) or upload
+
+
+def link_file(path: Path) -> Upload:
+    """Take a file of this machine where it lies; nothing of it is copied, and it must not change while it is read.
+
+    Raises:
+        TableError: There is no such file.
+    """
+    remove_expired_uploads()
+    try:
+        found = path.resolve(strict=True)
+        size, modified = found.stat().st_size, found.stat().st_mtime_ns
+    except OSError as error:
+        raise TableError(f"{path.name[:MAX_SHOWN]!r} cannot be opened: {error.strerror}. Choose it again.") from error
+    if not found.is_file():
+        raise TableError(f"{path.name[:MAX_SHOWN]!r} is no file. Choose a table.")
+    upload = Upload(settings.home() / "uploads" / uuid.uuid4().hex[:12])
+    about = UploadAbout(
+        name=found.name[:LONGEST_NAME].encode("utf-8", "replace").decode(), size=size, sha256=None,
+        created=time.time(), path=str(found), modified_ns=modified,
+    )  # fmt: skip
+    write_json(upload.path / "about.json", about.model_dump())
+    return _earlier(upload) or upload
+
+
+def list_machine_files() -> list[Path]:
+    """Return the files that the page may open where they lie: those in ``settings.table_folders``, by path."""
+    found = []
+    for folder in settings.table_folders():
+        for parent, folders, names in os.walk(folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            found += [Path(parent) / name for name in sorted(names) if Path(name).suffix.lower() in ENDINGS]
+            if len(found) >= MOST_LISTED:
+                return found[:MOST_LISTED]
+    return found
+
+
+def link_allowed_file(path: Path) -> Upload:
+    """Take a file of this machine as ``link_file`` does, if it lies in a folder that the page may open.
+
+    Raises:
+        TableError: It does not, wherever its name or a link points.
+    """
+    real = path.resolve()
+    if not any(folder.resolve() in real.parents for folder in settings.table_folders()):
+        allowed = ", ".join(str(folder) for folder in settings.table_folders()) or "none"
+        raise TableError(
+            f"{path.name[:MAX_SHOWN]!r} does not lie in a folder that may be read from here ({allowed}). "
+            f"Move it there, or name its folder in {settings.FOLDERS_VARIABLE}."
+        )
+    return link_file(path)
+
+
+def execute_conversion(job: ConversionJob, reporter: JobReporter) -> None:
+    """Make the rows of a table that is no CSV file.
+
+    Raises:
+        TableError: It cannot be read.
+    """
+    with job.locked():
+        job.save_state("running")
+        job.upload.refuse_changed()
+        reporter.on_phase("Reading the file", 0)
+        with job.upload._named():
+            convert_table(job.upload.table, job.rows_file, job.upload.kind, job.options, reporter.on_progress)
+        job.save_state("finished")
+
+
+def create_conversion(upload: Upload, options: TableOptions) -> ConversionJob:
+    """Make the folder of a conversion; what an earlier one has made stays."""
+    job = upload.conversion(options)
+    job.path.mkdir(parents=True, exist_ok=True)
+    write_json(job.path / "request.json", ConversionRequest(options=options).model_dump())
+    return job
 
 
 def find_upload(upload_id: str) -> Upload | None:
     """Return an upload by its id, or None."""
     upload = Upload(settings.home() / "uploads" / upload_id)
     return upload if upload_id.isalnum() and upload.is_sound else None
-
-
-def find_job(upload: Upload, job_id: str) -> BulkJob | None:
-    """Return a bulk job of an upload by its id, or None."""
-    return next((job for job in upload.jobs if job.job_id == job_id), None)
 
 
 def list_uploads() -> list[Upload]:
@@ -233,164 +297,60 @@ def list_uploads() -> list[Upload]:
     return sorted(uploads, key=lambda upload: upload.about.created, reverse=True)
 
 
+def list_damaged_uploads() -> list[Upload]:
+    """Return uploads of which nothing is known, or whose file is gone, by id."""
+    folders = sorted((settings.home() / "uploads").glob("*/about.json"))
+    return [upload for path in folders if not (upload := Upload(path.parent)).is_sound]
+
+
+def pin_upload(upload: Upload, pinned: bool) -> None:
+    """Keep an upload until it is unpinned; from then on it has ``KEPT_DAYS`` again.
+
+    Raises:
+        ReviewscopeError: It is not here any more, or the file cannot be written.
+    """
+    about = upload.about
+    unpinned = about.unpinned if pinned or not about.pinned else time.time()
+    changed = about.model_copy(update={"pinned": pinned, "unpinned": unpinned})
+    write_json(upload.path / "about.json", changed.model_dump())
+
+
+def delete_upload(upload: Upload) -> None:
+    """Remove an upload and all that was made of it; a file that lies elsewhere on this machine stays there.
+
+    Raises:
+        JobError: A job on it waits or runs.
+        ReviewscopeError: The folder cannot be removed.
+    """
+    if upload.is_busy:
+        raise JobError("A job on this file waits or runs. Stop it first, then delete the file.")
+    try:
+        shutil.rmtree(upload.path)
+    except FileNotFoundError:
+        return  # another tab was quicker
+    except OSError as error:
+        raise ReviewscopeError(f"Could not remove {upload.path}: {error.strerror or error}.") from error
+
+
 def remove_expired_uploads() -> None:
-    """Remove uploads older than ``KEPT_DAYS``, with all that was made of them, unless a job of theirs runs."""
-    for upload in list_uploads():
-        if time.time() - upload.about.created > KEPT_DAYS * 86_400 and not upload.is_busy:
+    """Remove uploads past their days, with all that was made of them, unless pinned or a job of theirs runs."""
+    for upload in [*list_uploads(), *list_damaged_uploads()]:
+        with suppress(ReviewscopeError):  # when nothing is known of it, not its age either
+            until = upload.about.kept_until
+            if until is not None and time.time() > until and not upload.is_busy:
+                shutil.rmtree(upload.path, ignore_errors=True)
+
+
+def _earlier(upload: Upload) -> Upload | None:
+    """Return an upload of the same file that came before, and forget the new one; its days begin anew."""
+    about = upload.about
+    for earlier in list_uploads():
+        one = earlier.about
+        is_same = (one.name, one.size, one.sha256, one.path, one.modified_ns) == (
+            about.name, about.size, about.sha256, about.path, about.modified_ns
+        )  # fmt: skip
+        if earlier != upload and is_same:
             shutil.rmtree(upload.path, ignore_errors=True)
-
-
-def create_bulk_job(upload: Upload, request: BulkRequest) -> BulkJob:
-    """Make a bulk job's folder; an equal one that waits, runs or has finished is given back instead.
-
-    Of an equal one that was stopped, failed or was interrupted the old result goes: it begins anew.
-
-    Raises:
-        ReviewscopeError: The table has no such column.
-    """
-    column_index(upload.sniff(request.encoding, request.delimiter), request.text_column)
-    # Without what is usual, so that a job of a time before the field is found again.
-    asked = request.model_dump_json(exclude_defaults=True)
-    key = hashlib.sha256(asked.encode()).hexdigest()[:12]
-    job = BulkJob(upload.path / f"job-{key}")
-    if job.is_active or (job.exists and job.state.status == "finished"):
-        return job
-    job.path.mkdir(parents=True, exist_ok=True)
-    for name in ("result.json", "progress.json"):
-        (job.path / name).unlink(missing_ok=True)
-    write_json(job.path / "request.json", request.model_dump())
-    return job
-
-
-def execute_bulk(job: BulkJob, reporter: JobReporter) -> None:
-    """Score the table of a bulk job into its files; a stop keeps what is scored.
-
-    Raises:
-        ReviewscopeError: The table or the model cannot be read, or a file cannot be written.
-    """
-    with job.locked():
-        job.save_state("running")
-        request, table_format = job.request, job.table_format
-        reporter.on_phase("Counting the rows", 0)
-        total = _count_rows(job, table_format, reporter)
-        predictor = Predictor.load(request.model)
-        if predictor.sha256 != request.model_sha256:
-            raise JobError("The model has changed since the job was made. Score the table again.")
-        reporter.on_phase("Scoring", total)
-        ledger = _write_results(job, predictor, table_format, reporter)
-        # A stop that comes while the last rows are scored has nothing left to stop.
-        is_complete = ledger.is_complete or ledger.rows == total
-        reporter.on_phase("Looking at the columns", 0)
-        write_json(job.path / "result.json", _summarise(job, ledger, table_format, is_complete).model_dump())
-        stopped = f"Stopped at row {ledger.rows:,}" + (f" of {total:,}." if total else ".")
-        job.save_state("finished" if is_complete else "stopped", "" if is_complete else stopped)
-
-
-def read_scored_rows(job: BulkJob, places: NDArray[np.int64], columns: Sequence[int]) -> pd.DataFrame:
-    """Return some rows of a scored table, in the order of ``places`` (from 0), as text under ``c0``, ``c1`` ...
-
-    Only the row groups that hold them are read, one after the other.
-    """
-    names = [f"c{number}" for number in columns]
-    with pq.ParquetFile(job.columns_file) as file:
-        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        group_of = np.searchsorted(starts, places, side="right") - 1
-        found = []
-        for group in np.unique(group_of):
-            here = np.flatnonzero(group_of == group)
-            rows = file.read_row_group(int(group), columns=names).take(places[here] - starts[group])
-            found.append(rows.to_pandas().set_index(here))
-    return pd.concat(found).sort_index() if found else pd.DataFrame(columns=names)
-
-
-def _count_rows(job: BulkJob, table_format: TableFormat, reporter: JobReporter) -> int:
-    """Count the rows of the table; 0, which stands for not known, when a stop comes first."""
-    total = 0
-    for total, _ in enumerate(read_rows(job.upload.table, table_format), 1):
-        if total % COUNTED_ROWS == 0:
-            reporter.on_progress(COUNTED_ROWS)
-            if reporter.should_stop():
-                return 0
-    return total
-
-
-def _summarise(job: BulkJob, ledger: Ledger, table_format: TableFormat, is_complete: bool) -> BulkResult:
-    probabilities = pq.read_table(job.columns_file, columns=["_probability"])["_probability"].to_numpy()
-    counts = count_sides(probabilities, job.request.cutoffs)
-    is_scored = ~np.isnan(probabilities)
-    facts = []
-    for number in range(len(table_format.columns)):  # one column after the other, for the memory
-        values = pq.read_table(job.columns_file, columns=[f"c{number}"])[f"c{number}"].to_pandas()
-        facts.append(look_at_column(values, is_scored))
-    return BulkResult(
-        rows=ledger.rows,
-        predicted=ledger.predicted,
-        rejected=ledger.rejected,
-        negative=counts.negative,
-        not_sure=counts.not_sure,
-        positive=counts.positive,
-        seconds=ledger.seconds,
-        is_complete=is_complete,
-        columns=tuple(facts),
-    )
-
-
-def _write_results(job: BulkJob, predictor: Predictor, table_format: TableFormat, reporter: JobReporter) -> Ledger:
-    names = output_columns(table_format)
-    with ExitStack() as files:
-        writers: list[RowWriter] = [
-            TableWriter(files.enter_context(atomic_writer(job.scored_file)), names),
-            TableWriter(files.enter_context(atomic_writer(job.safe_file)), names, safe=True),
-            files.enter_context(ColumnsWriter(files.enter_context(atomic_writer(job.columns_file)), len(names))),
-        ]
-        rejects = TableWriter(files.enter_context(atomic_writer(job.rejects_file)), REJECT_COLUMNS, safe=True)
-        return score_table(
-            predictor,
-            job.upload.table,
-            table_format,
-            job.request.text_column,
-            writers,
-            rejects,
-            cutoffs=job.request.cutoffs,
-            on_progress=reporter.on_progress,
-            should_stop=reporter.should_stop,
-        )
-
-
-class ColumnsWriter:
-    """Writes scored rows as Parquet: the file's columns as text under ``c0``, ``c1``, ..., then ``_probability``.
-
-    The file's own names may be empty or stand twice, which Parquet readers take ill; ``table_format.columns`` has them.
-    A row without a score has none here either.
-    """
-
-    def __init__(self, stream: IO[bytes], width: int) -> None:
-        self._own = width - len(SCORE_COLUMNS)
-        texts = [pa.field(f"c{number}", pa.large_string()) for number in range(self._own)]
-        self._schema = pa.schema([*texts, pa.field("_probability", pa.float64())])
-        self._writer = pq.ParquetWriter(stream, self._schema)
-        self._rows: list[Sequence[Any]] = []
-
-    def __enter__(self) -> "ColumnsWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
-
-    def write_row(self, fields: Sequence[str | float]) -> None:
-        """Take one row of ``output_columns``."""
-        probability = fields[self._own + SCORE_COLUMNS.index("probability")]
-        self._rows.append((*fields[: self._own], None if probability == "" else probability))
-        if len(self._rows) >= ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            columns = [
-                pa.array(column, field.type)
-                for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
-            ]
-            self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
-            self._rows = []
+            write_json(earlier.path / "about.json", one.model_copy(update={"unpinned": time.time()}).model_dump())
+            return earlier
+    return None

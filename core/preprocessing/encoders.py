@@ -17,9 +17,10 @@ Arrays = Mapping[str, NDArray[np.uint8]]
 
 
 class Encoder(Protocol):
-    """What every encoder offers; ``vocabulary`` are the single words it knows."""
+    """What every encoder offers: the single words it knows, how texts become words, and ids."""
 
     vocabulary: Vocabulary
+    config: PreprocessingConfig
 
     @property
     def size(self) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from core.models.base import SentimentModel
 from core.models.catalog import build_model, fit_encoder
 from core.models.model_file import Calibration
 from core.models.scoring import score_texts
+from core.prediction.fit import TextProfile, build_reference, profile_texts
 from core.preprocessing.batching import epoch_batches
 from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.encoders import Encoder
@@ -92,10 +93,11 @@ class Learner:
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """Token ids and labels of N reviews."""
+    """Token ids and labels of N reviews; what they look like is told of validation's alone."""
 
     encoded: EncodedTexts
     labels: Tensor
+    profile: TextProfile | None = None
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -136,6 +138,8 @@ def train_model(
     watcher.on_phase("Reading the training reviews", 0)
     encoder = fit_encoder(whole.texts, config)
     train_set, valid_set = encode_split(encoder, limited), encode_split(encoder, valid)
+    if len(valid):
+        valid_set = replace(valid_set, profile=profile_texts(encoder, valid.texts))
 
     learner = build_learner(config, encoder, plan_stages(config.training, len(limited), extensions))
     learner.model.prepare(train_set.encoded, limited.labels)
@@ -341,8 +345,11 @@ def score_validation(model: SentimentModel, valid_set: EncodedSplit) -> tuple[ND
 
 
 def calibrate(valid_set: EncodedSplit, logits: NDArray[np.float64]) -> Calibration:
-    """Fit the temperature of the model that gave validation these logits."""
-    return Calibration(temperature=fit_temperature(valid_set.truth, logits), n=len(logits))
+    """Fit the temperature of the model that gave validation these logits, and note what validation looked like."""
+    temperature = fit_temperature(valid_set.truth, logits)
+    profile = valid_set.profile
+    reference = build_reference(profile, valid_set.truth, logits, temperature) if profile else None
+    return Calibration(temperature=temperature, n=len(logits), reference=reference)
 
 
 def is_over(config: TrainingConfig, stage: Stage, position: Position) -> bool:

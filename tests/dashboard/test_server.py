@@ -1,11 +1,14 @@
 """The server's promises: loopback only, headers, and it runs from a fresh process."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +84,29 @@ def test_off_loopback_it_does_not_start(workspace: Path) -> None:
     process = start("dashboard/server.py", free_port(), workspace, STREAMLIT_SERVER_ADDRESS="0.0.0.0")
     output = process.communicate(timeout=60)[0]
     assert process.returncode != 0 and "without a login" in output
+
+
+def test_the_server_answers_programs_and_refuses_pages_of_other_sites(workspace: Path) -> None:
+    port = free_port()
+    process = start("dashboard/server.py", port, workspace)
+    try:
+        wait_for_answer(process, port)
+        status, answer = post(port, {"text": "A wonderful film."})
+        assert status == 200 and answer["results"][0]["sentiment"] == "Positive"
+        assert post(port, {"text": "A"}, Origin=f"http://127.0.0.1:{port}")[0] == 200
+        for foreign in ({"Origin": "http://evil.example"}, {"Host": f"evil.example:{port}"}):
+            status, answer = post(port, {"text": "A"}, **foreign)
+            assert status == 403 and answer["error"]
+    finally:
+        process.terminate()
+        output = process.communicate(timeout=30)[0]
+    assert "Traceback" not in output and "No runtime found" not in output
+
+
+def post(port: int, body: dict[str, str], **headers: str) -> tuple[int, dict[str, Any]]:
+    url, sent = f"http://127.0.0.1:{port}/api/v1/predict", {"Content-Type": "application/json", **headers}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), sent), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)

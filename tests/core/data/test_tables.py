@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.data.recognition import SNIFFED_BYTES
 from core.data.records import MAX_CONTENT
 from core.data.tables import (
-    SNIFFED_BYTES,
     Reject,
     Row,
     TableFormat,

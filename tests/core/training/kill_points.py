@@ -146,7 +146,7 @@ def _execute(life: Life, notices: list[str]) -> None:
     if life.more_epochs and not run.about.extensions:
         extend_run(run, life.more_epochs)
     run.withdraw_requests()
-    KINDS["runs"].execute(run.path, Reporter(run, also_stop=lambda: run.is_pause_requested))
+    KINDS["runs/*"].execute(run.path, Reporter(run, also_stop=lambda: run.is_pause_requested))
 
 
 def serve() -> None:

@@ -1,0 +1,216 @@
+"""``POST /api/v1/predict``: what it takes, what it gives, what it refuses."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from core.model_settings import ModelSettings, save_settings
+from core.prediction.predictor import Predictor
+from dashboard import api
+
+URL = "/api/v1/predict"
+GOOD, BAD = "A wonderful, moving film. I loved it!", "A dull, terrible waste of time."
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    yield TestClient(Starlette(routes=[api.build_routes()]), "http://127.0.0.1:8501", raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def starter() -> Predictor:
+    return Predictor.load("starter")
+
+
+def test_one_text_is_read_as_the_predictor_reads_it(client: TestClient, starter: Predictor) -> None:
+    answer = client.post(URL, json={"text": GOOD})
+    found = starter.predict([GOOD])
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+    assert answer.json() == {
+        "model": {"id": "starter", "sha256": starter.sha256},
+        "threshold": 0.5,
+        "not_sure_from": 0.4,
+        "not_sure_below": 0.6,
+        "results": [
+            {
+                "sentiment": "Positive",
+                "probability": round(float(found.probabilities[0]), 6),
+                "confidence": round(float(found.confidences[0]), 6),
+                "is_not_sure": False,
+                "intensity": round(float(found.intensities[0]), 6),
+                "share_read": 1.0,
+            }
+        ],
+    }
+
+
+def test_several_texts_keep_their_order_and_a_blank_one_its_place(client: TestClient) -> None:
+    results = client.post(URL, json={"texts": [GOOD, " \n", BAD, "NA"], "model": "starter"}).json()["results"]
+    assert [each["sentiment"] for each in results[:3]] == ["Positive", None, "Negative"]
+    assert results[1]["probability"] is None and results[1]["reason"] == "no text"
+    assert results[3]["sentiment"] in ("Positive", "Negative"), "NA is a text like any other"
+
+
+def test_a_text_alone_scores_as_it_does_among_others(client: TestClient) -> None:
+    alone = client.post(URL, json={"text": BAD}).json()["results"][0]
+    among = client.post(URL, json={"texts": [GOOD * 50, BAD]}).json()["results"][1]
+    assert alone["probability"] == pytest.approx(among["probability"], abs=1e-5)
+
+
+def test_the_threshold_and_band_of_the_model_are_used_and_said(client: TestClient, starter: Predictor) -> None:
+    probability = float(starter.predict([GOOD]).probabilities[0])
+    save_settings(starter.sha256, ModelSettings(threshold=0.999, unsure_low=probability - 0.01, unsure_high=0.999))
+    answer = client.post(URL, json={"text": GOOD}).json()
+    assert answer["threshold"] == 0.999 and answer["not_sure_below"] == 0.999
+    (result,) = answer["results"]
+    assert result["sentiment"] == "Negative" and result["is_not_sure"] is True
+    assert result["confidence"] == pytest.approx(1 - probability, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"text": "\\ud800"}', "not JSON"),
+        (b'{"text": "\xff"}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "object"),
+        (b"{}", 'either "text"'),
+        (b'{"text": "a", "texts": ["b"]}', 'either "text"'),
+        (b'{"texts": []}', "is empty"),
+        (b'{"text": 5}', "'text'"),
+        (b'{"texts": "abc"}', "'texts'"),
+        (b'{"texts": ["a", null]}', "'texts.1'"),
+        (b'{"txt": "a"}', "'txt'"),
+        (b'{"text": "a", "model": "../starter"}', "not a path"),
+        (b'{"text": "a", "model": "/etc/passwd"}', "not a path"),
+        (b'{"text": "a", "model": "x.safetensors"}', "not a path"),
+    ],
+)
+def test_a_body_that_cannot_be_used_gets_400_and_a_sentence(client: TestClient, body: bytes, says: str) -> None:
+    answer = client.post(URL, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and says in answer.json()["error"], answer.text
+    assert len(answer.text) < 600
+
+
+def test_an_unknown_model_gets_404_without_a_path_of_the_server(client: TestClient, workspace: Path) -> None:
+    answer = client.post(URL, json={"text": GOOD, "model": "nobody"})
+    assert answer.status_code == 404 and "no model 'nobody'" in answer.json()["error"]
+    assert str(workspace) not in answer.text
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
+def test_another_kind_of_body_gets_415(client: TestClient, kind: str) -> None:
+    answer = client.post(URL, content=json.dumps({"text": GOOD}), headers={"Content-Type": kind})
+    assert answer.status_code == 415 and "application/json" in answer.json()["error"]
+
+
+def test_a_charset_behind_the_kind_does_no_harm(client: TestClient) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert client.post(URL, content=b'{"text": "good"}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"texts": ["a"] * 33}, "33 texts"),
+        ({"texts": ["a", "b" * 20_001]}, "Text 2 has 20,001 characters"),
+        ({"text": "a" * 2_000_000}, "larger than 2,000,000 bytes"),
+    ],
+)
+def test_more_than_fits_gets_413_and_the_way_to_bulk(client: TestClient, body: dict[str, Any], says: str) -> None:
+    answer = client.post(URL, json=body)
+    assert answer.status_code == 413 and says in answer.json()["error"]
+    assert "python -m core bulk" in answer.json()["error"]
+
+
+def test_as_much_as_fits_is_read(client: TestClient) -> None:
+    answer = client.post(URL, json={"texts": ["word " * 4_000] * 32})
+    assert answer.status_code == 200 and len(answer.json()["results"]) == 32
+
+
+def test_a_body_that_never_ends_is_cut_off(client: TestClient) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 50 * 10**6:
+            sent += 10**5
+            yield b"a" * 10**5
+
+    assert client.post(URL, content=endless(), headers={"Content-Type": "application/json"}).status_code == 413
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", URL, 405), ("GET", "/api/v1/nothing", 404)])
+def test_a_wrong_route_or_method_gets_json_too(client: TestClient, method: str, path: str, status: int) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status and answer.json()["error"].endswith(".")
+
+
+def test_every_route_is_behind_the_guard(client: TestClient) -> None:
+    mount = api.build_routes()
+    assert isinstance(mount, Mount) and mount.routes
+    for route in mount.routes:
+        path = f"{mount.path}{route.path}".replace("{", "").replace("}", "")  # type: ignore[attr-defined]
+        for method in route.methods:  # type: ignore[attr-defined]
+            for headers in (
+                {"Origin": "http://evil.example"},
+                {"Sec-Fetch-Site": "cross-site"},
+                {"Host": "evil.example"},
+            ):
+                answer = client.request(method, path, headers=headers)
+                assert answer.status_code == 403, (method, path, headers)
+
+
+def test_a_fault_of_ours_is_one_sentence_without_a_traceback(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(api, "read_texts", fail)
+    answer = client.post(URL, json={"text": GOOD})
+    assert answer.status_code == 500 and "secret" not in answer.text and answer.json()["error"]
+
+
+def test_while_too_many_wait_the_next_is_told_to_come_back(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MOST_WAITING", 1)
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def wait(*_: object) -> dict[str, Any]:
+        inside.release()
+        gate.wait(20)
+        return {}
+
+    monkeypatch.setattr(api, "read_texts", wait)
+    statuses: list[int] = []
+
+    with client:  # one event loop for all
+        calls = [threading.Thread(target=lambda: statuses.append(client.post(URL, json={"text": "a"}).status_code))
+                 for _ in range(api.AT_ONCE + 1)]  # fmt: skip
+        for call in calls[: api.AT_ONCE]:
+            call.start()
+        for _ in range(api.AT_ONCE):
+            assert inside.acquire(timeout=10)
+        calls[-1].start()
+        deadline = time.monotonic() + 10
+        while True:  # until the third waits, the fourth would only become it
+            limiter = next(each.app for each in client.app.routes).state.readers  # type: ignore[attr-defined]
+            if limiter.statistics().tasks_waiting or time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        refused = client.post(URL, json={"text": "a"})
+        gate.set()
+        for call in calls:
+            call.join(20)
+    assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
+    assert statuses == [200] * (api.AT_ONCE + 1)
