@@ -1,16 +1,10 @@
-"""An evaluation as one HTML file that needs nothing else: no server, no network, no other file.
+"""An evaluation as one HTML file that needs nothing else: no server, no network, no other file."""
 
-Its charts are Vega-Lite with the library inlined; the page forbids itself every outside request.
-"""
-
-import json
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Any
 
 import pyarrow as pa
 
@@ -28,6 +22,7 @@ from core.charts.evaluation import (
     plot_matrix,
     plot_shares_wrong,
 )
+from core.charts.report_page import ReportPage, html_table
 from core.charts.themes import plot_lifts
 from core.charts.tokens import LIGHT
 from core.evaluation.calibration import reliability, risk_coverage
@@ -47,8 +42,6 @@ ERRORS_SHOWN = 25
 EXCERPT = 400
 TERMS_SHOWN = 20
 AS_DECIMALS = ("roc_auc", "average_precision", "log_loss", "brier")
-# Nothing may be fetched. Vega compiles its expressions, which needs eval.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
 
 
 @dataclass(frozen=True)
@@ -110,33 +103,17 @@ def build_report(subject: ReportSubject) -> str:
     Args:
         subject: N is at least 1.
     """
-    import vl_convert
-
-    charts: list[dict[str, Any]] = []
+    page = ReportPage()
     sections = [
         _head(subject),
         _figures(subject.evaluation),
-        _errors_and_confidence(subject, charts),
-        _trust(subject, charts),
-        _themes(subject.themes, charts),
+        _errors_and_confidence(subject, page),
+        _trust(subject, page),
+        _themes(subject.themes, page),
         _worst(subject),
         _source(subject),
     ]
-    drawn = "\n".join(
-        f"vegaEmbed('#chart-{place}', {_script_json(spec)}, {{actions: false, renderer: 'svg'}});"
-        for place, spec in enumerate(charts)
-    )
-    title = escape(f"{subject.model} on {subject.data}")
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{_style()}</style>\n</head>\n<body>\n<main>\n{''.join(sections)}</main>\n"
-        f"<script>{vl_convert.javascript_bundle(BUNDLED)}</script>\n<script>{drawn}</script>\n</body>\n</html>\n"
-    )
-
-
-BUNDLED = "window.vegaEmbed = vegaEmbed;"
+    return page.assemble(f"{subject.model} on {subject.data}", sections)
 
 
 def _head(subject: ReportSubject) -> str:
@@ -163,24 +140,24 @@ def _figures(evaluation: Evaluation) -> str:
     return f'<section><dl class="tiles">{tiles}</dl><p class="note">{escape(note)}</p></section>\n'
 
 
-def _errors_and_confidence(subject: ReportSubject, charts: list[dict[str, Any]]) -> str:
+def _errors_and_confidence(subject: ReportSubject, page: ReportPage) -> str:
     confusion, results = subject.evaluation.confusion, subject.results
     bins = count_by_confidence(results.confidences, results.wrong)
     shades = subject.settings.unsure_confidences
     key = [("right", LIGHT.quiet), ("wrong", LIGHT.wrong)]
-    matrix = _chart(
+    matrix = page.chart(
         matrix_finding(confusion), f"Shares are of the row's label; {confusion.n:,} reviews.", key,
-        [plot_matrix(confusion, Selection(only_wrong=False), LIGHT)], charts,
+        [plot_matrix(confusion, Selection(only_wrong=False), LIGHT)],
     )  # fmt: skip
-    confidence = _chart(
+    confidence = page.chart(
         confidence_finding(bins), "Above: how many reviews. Below: share wrong, with 95 % interval.",
         [*key, *([("not sure", LIGHT.not_sure)] if shades else [])],
-        [plot_counts(bins, None, LIGHT), plot_shares_wrong(bins, None, LIGHT, shades)], charts,
+        [plot_counts(bins, None, LIGHT), plot_shares_wrong(bins, None, LIGHT, shades)],
     )  # fmt: skip
     return f'<section class="pair">{matrix}{confidence}</section>\n'
 
 
-def _trust(subject: ReportSubject, charts: list[dict[str, Any]]) -> str:
+def _trust(subject: ReportSubject, page: ReportPage) -> str:
     results, calibration = subject.results, subject.calibration
     before = reliability(results.labels, results.logits)
     key, after, how = [(f"as trained: error {percent(before.error)}", LIGHT.text)], None, ""
@@ -188,28 +165,28 @@ def _trust(subject: ReportSubject, charts: list[dict[str, Any]]) -> str:
         after = reliability(results.labels, results.logits, calibration.temperature)
         key.append((f"after scaling, dotted: error {percent(after.error)}", LIGHT.valid))
         how = f" Scaled by {calibration.temperature:.2f}, fitted on {calibration.n:,} validation reviews."
-    fit = _chart(
+    fit = page.chart(
         reliability_finding(before), f"Share read right over confidence; on the dashed line the two agree.{how}",
-        key, [plot_reliability(before, after, None, LIGHT)], charts,
+        key, [plot_reliability(before, after, None, LIGHT)],
     )  # fmt: skip
     curve = risk_coverage(results.labels, results.logits, results.cut)
-    risk = _chart(
+    risk = page.chart(
         risk_finding(curve, USUAL_COVERAGE), "Share right among the surest reviews, with the 95 % Wilson interval.",
-        [], [plot_risk_coverage(curve, None, LIGHT)], charts,
+        [], [plot_risk_coverage(curve, None, LIGHT)],
     )  # fmt: skip
     return f'<section class="pair">{fit}{risk}</section>\n'
 
 
-def _themes(themes: ErrorThemes | None, charts: list[dict[str, Any]]) -> str:
+def _themes(themes: ErrorThemes | None, page: ReportPage) -> str:
     if themes is None:
         return ""
     told = [each for each in themes.themes if each.lift.value is not None]
     if not told:
         return "<section><h2>Error themes</h2><p>No theme can be told apart here.</p></section>\n"
-    chart = _chart(
+    chart = page.chart(
         "How often reviews of a theme are misread, against the rest",
         "Dot and 95 % interval; in colour where the whole interval lies above 1.",
-        [("more errors", LIGHT.wrong), ("no clear difference", LIGHT.quiet)], [plot_lifts(told, "", LIGHT)], charts,
+        [("more errors", LIGHT.wrong), ("no clear difference", LIGHT.quiet)], [plot_lifts(told, "", LIGHT)],
     )  # fmt: skip
     rows = [
         (term.name, f"{term.lift.n:,}", f"{term.lift.errors:,}", percent(term.lift.rate), f"{term.q:.2g}")
@@ -221,7 +198,7 @@ def _themes(themes: ErrorThemes | None, charts: list[dict[str, Any]]) -> str:
         words = (
             f"<h3>{themes.found_count:,} words and pairs whose reviews are misread more often</h3>"
             f'<p class="note">{tested}; at most 5 in 100 of those found are expected to be chance '
-            f"(Benjamini-Hochberg, exact one-sided tests).</p>{_table(head, rows, numbers=(1, 2, 3, 4))}"
+            f"(Benjamini-Hochberg, exact one-sided tests).</p>{html_table(head, rows, numbers=(1, 2, 3, 4))}"
         )
     else:
         words = (
@@ -248,7 +225,7 @@ def _worst(subject: ReportSubject) -> str:
     head = ("review", "confidence", "labelled", "read as", "text")
     return (
         f"<section><h2>The {len(rows)} most confident errors of {int(results.wrong.sum()):,}</h2>"
-        f"{_table(head, listed, numbers=(0, 1), serif=4)}</section>\n"
+        f"{html_table(head, listed, numbers=(0, 1), serif=4)}</section>\n"
     )
 
 
@@ -259,31 +236,6 @@ def _source(subject: ReportSubject) -> str:
         f"{evaluation.data_fingerprint}, split {escape(evaluation.split)}<br>Threshold: "
         f"{escape(subject.settings.origin)}</footer>\n"
     )
-
-
-def _chart(
-    finding: str, how_to_read: str, key: Iterable[tuple[str, str]], drawn: Iterable[Any], charts: list[dict[str, Any]]
-) -> str:
-    """Return a chart's title, key and places, and add it to those that the script draws."""
-    words = "".join(f'<span><i style="background:{colour}"></i>{escape(word)}</span>' for word, colour in key)
-    places = ""
-    for chart in drawn:
-        places += f'<div class="chart" id="chart-{len(charts)}"></div>'
-        charts.append(chart.to_dict())
-    return (
-        f'<figure><figcaption><h2>{escape(finding)}</h2><p class="note">{escape(how_to_read)}</p>'
-        f'<p class="key">{words}</p></figcaption>{places}</figure>'
-    )
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], numbers: tuple[int, ...], serif: int = -1) -> str:
-    def cell(place: int, word: str, tag: str) -> str:
-        kind = "number" if place in numbers else "review" if place == serif else ""
-        return f'<{tag} class="{kind}">{escape(word)}</{tag}>'
-
-    top = "".join(cell(place, word, "th") for place, word in enumerate(head))
-    body = "".join(f"<tr>{''.join(cell(place, word, 'td') for place, word in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _value(name: str, metric: Metric) -> str:
@@ -305,43 +257,3 @@ def _excerpt(text: str) -> str:
 
 def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
-
-
-def _script_json(spec: dict[str, Any]) -> str:
-    """Write a chart for a script element, which a closing tag or a comment inside a word would end."""
-    return json.dumps(spec, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-
-
-def _style() -> str:
-    return f"""
-:root {{ color-scheme: light; }}
-body {{ margin: 0; background: {LIGHT.paper}; color: {LIGHT.text};
-  font: 15px/1.5 "Source Sans 3", "Source Sans Pro", system-ui, sans-serif; font-variant-numeric: tabular-nums; }}
-main {{ max-width: 1100px; margin: 0 auto; padding: 2rem 1.25rem 3rem; overflow-wrap: anywhere; }}
-h1 {{ font-size: 1.75rem; font-weight: 650; margin: 0; line-height: 1.25; }}
-h2 {{ font-size: 1.0625rem; font-weight: 600; margin: 0; }}
-h3 {{ font-size: 1rem; font-weight: 600; margin: 0; }}
-p {{ margin: 0.2rem 0; }}
-header p, .note, dt, th {{ color: {LIGHT.muted}; }}
-.note, .key {{ font-size: 0.8125rem; }}
-section {{ margin-top: 2rem; }}
-.pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 2rem; }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1rem; margin: 0; }}
-.tiles dd {{ margin: 0; }}
-.tiles b {{ display: block; font-size: 1.5rem; font-weight: 600; }}
-.tiles span {{ background: {LIGHT.quiet_tint}; border-radius: 1em; padding: 0.1em 0.6em; font-size: 0.8125rem; }}
-figure {{ margin: 0; min-width: 0; }}
-.chart {{ width: 100%; }}
-.key span {{ margin-right: 1.1em; white-space: nowrap; }}
-.key i {{ display: inline-block; width: 0.75em; height: 0.75em; border-radius: 2px; margin-right: 0.45em; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; font-size: 0.875rem; margin-top: 0.5rem; }}
-th, td {{ text-align: left; padding: 0.35rem 0.6rem; border-bottom: 1px solid {LIGHT.line}; vertical-align: top;
-  overflow-wrap: normal; white-space: nowrap; }}
-th {{ font-weight: 500; }}
-.number {{ text-align: right; }}
-td.review {{ font-family: "Source Serif 4", Georgia, serif; font-size: 0.95rem; min-width: 18rem; white-space: normal;
-  overflow-wrap: anywhere; }}
-footer {{ margin-top: 2rem; }}
-@media print {{ section {{ break-inside: avoid; }} }}
-"""

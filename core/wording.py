@@ -16,3 +16,8 @@ def interval_text(low: float, high: float) -> str:
 def decimal(value: float | None) -> str:
     """Write a number with three decimals; None is a dash."""
     return DASH if value is None else f"{value:.3f}"
+
+
+def plural(n: int, thing: str) -> str:
+    """Write a number of things as "1 review" or "1,204 reviews"."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"

@@ -2,7 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from core import settings
@@ -22,8 +22,10 @@ from core.runs import find_model
 from dashboard.guard import Guard
 
 if TYPE_CHECKING:
+    from core.prediction.exporting import ExportJob, Format
     from core.prediction.predictor import Predictor
 
+PREFIX = "/api/v1"
 LARGEST_BODY = 2 * 10**6
 MOST_TEXTS = 32
 LONGEST_TEXT = 20_000
@@ -32,6 +34,14 @@ DECIMALS = 6
 BULK = "more is a bulk job: python -m core bulk"
 
 RESULT_FIELDS = ("sentiment", "probability", "confidence", "is_not_sure", "intensity", "share_read")
+
+MEDIA_TYPES: "dict[Format, str]" = {
+    "csv-excel": "text/csv; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+    "html": "text/html; charset=utf-8",
+}
 
 
 class PredictRequest(BaseModel):
@@ -47,12 +57,15 @@ class PredictRequest(BaseModel):
 
 def build_routes() -> Mount:
     """Return every route of ours, behind the guard."""
-    routes = [Route("/predict", predict, methods=["POST"])]
+    routes = [
+        Route("/predict", predict, methods=["POST"]),
+        Route("/files/{upload}/{job}/{export}/{which}", give_file, methods=["GET"]),
+    ]
     handlers: Any = {HTTPException: answer_error, ReviewscopeError: answer_failure, Exception: answer_fault}
     api = Starlette(routes=routes, middleware=[Middleware(Guard)], exception_handlers=handlers)
     # The event loop serves the pages too, so that a model never reads in it.
     api.state.readers = anyio.CapacityLimiter(AT_ONCE)
-    return Mount("/api/v1", api)
+    return Mount(PREFIX, api)
 
 
 async def predict(request: Request) -> Response:
@@ -65,6 +78,42 @@ async def predict(request: Request) -> Response:
         raise HTTPException(503, f"{MOST_WAITING} requests wait already. Try again in a moment.", {"Retry-After": "1"})
     answer = await anyio.to_thread.run_sync(partial(read_texts, texts, asked.model), limiter=readers)
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def give_file(request: Request) -> Response:
+    """Answer ``GET /api/v1/files/<upload>/<job>/<export>/table`` or ``about``: the file, or what is known of it."""
+    asked = request.path_params
+    export = await anyio.to_thread.run_sync(find_file, asked["upload"], asked["job"], asked["export"])
+    if export is None or asked["which"] not in ("table", "about"):
+        raise HTTPException(404, "There is no such file. It may have been deleted; make it again on the page.")
+    headers = {
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Encoding": "identity",  # else Streamlit's middleware packs it anew for each reader, without its size
+    }
+    if asked["which"] == "about":
+        return FileResponse(export.about_file, 200, headers, "application/json", filename=f"{export.file_name}.json")
+    kind = MEDIA_TYPES[export.request.format]
+    # As an attachment, so that a page made of a stranger's words is never shown as one of ours.
+    return FileResponse(export.table_file, 200, headers, kind, filename=export.file_name)
+
+
+def find_file(upload_id: str, job_id: str, export_id: str) -> "ExportJob | None":
+    """Return an export whose file is there, or None."""
+    from core.prediction.bulk_job import find_job
+    from core.prediction.exporting import find_export
+    from core.prediction.uploads import find_upload
+
+    upload = find_upload(upload_id)
+    job = find_job(upload, job_id) if upload else None
+    export = find_export(job, export_id) if job else None
+    return export if export and export.is_done else None
+
+
+def file_path(export: "ExportJob", which: Literal["table", "about"] = "table") -> str:
+    """Return the path of an export's file on this server, without its ticket."""
+    job = export.bulk
+    return f"{PREFIX}/files/{job.upload.upload_id}/{job.job_id}/{export.job_id}/{which}"
 
 
 async def read_body(request: Request) -> bytes:

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.charts.bulk_groups import plot_share_by_group
+from core.charts.bulk_sides import plot_score_histogram
+from core.charts.bulk_time import plot_share_over_time
 from core.charts.confidence import plot_bin_counts, plot_reliability, plot_risk_coverage
 from core.charts.evaluation import plot_counts, plot_matrix, plot_precision_recall, plot_roc, plot_shares_wrong
 from core.charts.intensity import plot_intensity
@@ -21,12 +24,14 @@ from core.charts.robustness import plot_changes
 from core.charts.themes import LIFT_HEIGHT, plot_distinctive, plot_lifts
 from core.charts.tokens import Tokens
 from core.charts.two_runs import plot_agreement
+from core.charts.words import Group, plot_leaning
 from core.config import DataConfig, Meaning, RunConfig
-from core.data import labels
+from core.data import conversion, labels
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.ratings import load_ratings
 from core.data.sources import choose_split, load_columns, read_labelled_table
-from core.errors import ReviewscopeError
+from core.data.tables import TableOptions
+from core.errors import ReviewscopeError, TableError
 from core.evaluation.area import Corners, are_inside
 from core.evaluation.calibration import Reliability, RiskCoverage, error_interval, reliability, risk_coverage
 from core.evaluation.comparison import Comparison
@@ -35,18 +40,39 @@ from core.evaluation.discoveries import texts_holding
 from core.evaluation.intensity import Intensity, judge_intensity
 from core.evaluation.intervals import Interval
 from core.evaluation.selection import Pair, Results, Selection
+from core.evaluation.shares import Counts, Unit
 from core.files import read_json
+from core.job_folder import read_document
 from core.label_reviews import BaseSplit, Reviews, base_rows, read_reviews, reviews_file
 from core.model_settings import load_settings
 from core.prediction import comparing
 from core.prediction.analysis import AnalysisJob
+from core.prediction.bulk_job import BulkJob, BulkResult, read_rows_at
+from core.prediction.bulk_looks import LookJob, WordsFound, read_look_rows, text_looks
 from core.prediction.evaluating import Evaluation, EvaluationJob, load_results
+from core.prediction.facets import read_facet, stars_of
 from core.prediction.predictor import Predictor, probability_of
+from core.prediction.row_filter import RowFilter, rows_left
+from core.prediction.star_agreement import StarAgreement, judge_stars
+from core.prediction.summary import (
+    Mask,
+    Order,
+    bins_of,
+    counts_of,
+    order_rows,
+    score_histogram,
+    share_by_group,
+    share_over_time,
+    sides_of,
+)
 from core.prediction.theming import ErrorThemes, reviews_with_theme, theme_of_table
+from core.prediction.uploads import Upload, find_upload
 from core.profiling import ProfileJob
 from core.run_groups import read_validations
 from core.runs import Run, find_model
 from core.training.history import History, HistoryReader
+from dashboard.bulk.preview import Preview
+from dashboard.bulk.preview import look_at_table as look_at
 from dashboard.data_charts import plot_frequent, plot_lengths, plot_one_sided
 from dashboard.evaluation.review_rows import search_texts
 
@@ -60,6 +86,49 @@ def load_predictor(reference: str) -> Predictor:
 @st.cache_resource(max_entries=3, show_spinner=False)
 def _load_predictor(path: str, changed: int) -> Predictor:
     return Predictor.load(Path(path))
+
+
+def look_at_table(upload: Upload, options: TableOptions) -> Preview:
+    """Return the beginning of an uploaded table.
+
+    Raises:
+        TableError: It cannot be read so.
+    """
+    path = upload.rows_file(options)
+    return _look_at_table(str(path), path.stat().st_mtime_ns, options.model_dump_json(), upload, options)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _look_at_table(path: str, changed: int, key: str, _upload: Upload, _options: TableOptions) -> Preview:
+    return look_at(_upload, _options)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def fitting_encodings(upload_id: str, encodings: tuple[str, ...]) -> list[str]:
+    """Return the encodings in which the beginning of an uploaded table can be read."""
+    upload = find_upload(upload_id)
+    return [each for each in encodings if upload is not None and _is_readable(upload, each)]
+
+
+def _is_readable(upload: Upload, encoding: str) -> bool:
+    try:
+        return bool(upload.kind == "csv" and upload.read_format(TableOptions(encoding=encoding)))
+    except TableError:
+        return False
+
+
+def list_sheets(path: Path) -> list[str]:
+    """Return the names of a workbook's sheets, in its order.
+
+    Raises:
+        TableError: It cannot be opened.
+    """
+    return _list_sheets(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _list_sheets(path: str, changed: int) -> list[str]:
+    return conversion.list_sheets(Path(path))
 
 
 def load_split(config: RunConfig, split: str) -> LabelledTexts:
@@ -592,3 +661,195 @@ def _profile_charts(path: str, changed: int, tokens: Tokens) -> tuple[dict[str, 
         plot_frequent(profile.frequent, profile.splits["train"].n, tokens),
     )
     return tuple(dict(chart.to_dict()) for chart in charts)
+
+
+def load_facet(job: BulkJob, name: str) -> NDArray[Any]:
+    """Return small numbers of every row of a scored table: "logit", "side", "bin", "f1", "d2"; not to be changed.
+
+    Raises:
+        KeyError: There are no such ones.
+    """
+    return _load_facet(*_job_key(job), name)
+
+
+# A column of a million rows takes 1 to 4 MB; the least used of these go.
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _load_facet(path: str, changed: int, name: str) -> NDArray[Any]:
+    job = BulkJob(Path(path))
+    if name == "side":
+        return sides_of(_load_facet(path, changed, "logit"), job.request.cutoffs)
+    if name == "bin":
+        return bins_of(_load_facet(path, changed, "logit"))
+    return read_facet(job.facets_file, name)
+
+
+def load_rows_left(job: BulkJob, chosen: RowFilter) -> Mask | None:
+    """Return which rows of a scored table a filter leaves, bool (N); None when it is empty. Not to be changed.
+
+    What it needs of the texts must have been looked for.
+    """
+    if chosen.is_empty:
+        return None
+    texts = text_looks(job, chosen) if chosen.needs_texts else {}
+    return _load_rows_left(*_job_key(job), chosen.model_dump_json(), chosen, texts)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _load_rows_left(
+    path: str, changed: int, key: str, _chosen: RowFilter, _texts: dict[str, LookJob]
+) -> Mask | None:
+    job = BulkJob(Path(path))
+    found = {kind: read_look_rows(look) for kind, look in _texts.items()}
+    return rows_left(
+        _chosen, _result_of(job).facets, lambda name: _load_facet(path, changed, name), job.request.cutoffs, found
+    )
+
+
+def count_rows_left(job: BulkJob, chosen: RowFilter) -> Counts:
+    """Return how many rows that a filter leaves lie on each side."""
+    return _count_rows_left(*_job_key(job), chosen.model_dump_json(), chosen)
+
+
+@st.cache_data(max_entries=60, show_spinner=False)
+def _count_rows_left(path: str, changed: int, key: str, _chosen: RowFilter) -> Counts:
+    return counts_of(_load_facet(path, changed, "side"), load_rows_left(BulkJob(Path(path)), _chosen))
+
+
+def groups_figure(
+    job: BulkJob, chosen: RowFilter, place: int, selected: str | None, tokens: Tokens
+) -> tuple[pd.DataFrame, go.Figure | None]:
+    """Return shares by a column of a scored table under a filter, and their chart; shared, not to be changed."""
+    return _groups_figure(*_job_key(job), chosen.model_dump_json(), place, selected, tokens, chosen)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _groups_figure(
+    path: str, changed: int, key: str, place: int, selected: str | None, tokens: Tokens, _chosen: RowFilter
+) -> tuple[pd.DataFrame, go.Figure | None]:
+    job = BulkJob(Path(path))
+    codes, sides = (_load_facet(path, changed, name) for name in (f"f{place}", "side"))
+    frame = share_by_group(codes, _result_of(job).facets.values[place] or (), sides, load_rows_left(job, _chosen))
+    whole = count_rows_left(job, _chosen).share
+    name = "whole file" if _chosen.is_empty else "all of these"
+    if whole is None or frame.empty:
+        return frame, None
+    return frame, plot_share_by_group(frame, whole, tokens, selected, name)
+
+
+Days = tuple[int | None, int | None]
+
+
+def time_figure(
+    job: BulkJob, chosen: RowFilter, place: int, unit: Unit | None, days: Days, tokens: Tokens
+) -> tuple[Unit, pd.DataFrame, go.Figure | None]:
+    """Return shares over time under a filter, and their chart where two buckets have any; not to be changed."""
+    return _time_figure(*_job_key(job), chosen.model_dump_json(), place, unit, days, tokens, chosen)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _time_figure(
+    path: str, changed: int, key: str, place: int, unit: Unit | None, days: Days, tokens: Tokens, _chosen: RowFilter
+) -> tuple[Unit, pd.DataFrame, go.Figure | None]:
+    dated, sides = (_load_facet(path, changed, name) for name in (f"d{place}", "side"))
+    used, frame = share_over_time(dated, sides, unit, load_rows_left(BulkJob(Path(path)), _chosen))
+    is_drawn = frame["share"].notna().sum() > 1
+    return used, frame, plot_share_over_time(frame, used, tokens, days) if is_drawn else None
+
+
+def scores_chart(
+    job: BulkJob, chosen: RowFilter, selected: int | None, tokens: Tokens
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the histogram of the scores of a table under a filter, and its Vega-Lite chart."""
+    return _scores_chart(*_job_key(job), chosen.model_dump_json(), selected, tokens, chosen)
+
+
+@st.cache_data(max_entries=60, show_spinner=False)
+def _scores_chart(
+    path: str, changed: int, key: str, selected: int | None, tokens: Tokens, _chosen: RowFilter
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    job = BulkJob(Path(path))
+    bins, sides = (_load_facet(path, changed, name) for name in ("bin", "side"))
+    frame = score_histogram(bins, sides, load_rows_left(job, _chosen), job.request.cutoffs)
+    return frame, dict(plot_score_histogram(frame, tokens, selected, is_door=True).to_dict())
+
+
+def stars_chart(
+    job: BulkJob, chosen: RowFilter, place: int, selected: int | None, tokens: Tokens
+) -> tuple[StarAgreement, dict[str, Any] | None]:
+    """Return how a table's scores go with its stars under a filter, and the Vega-Lite chart where there are any."""
+    return _stars_chart(*_job_key(job), chosen.model_dump_json(), place, selected, tokens, chosen)
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _stars_chart(
+    path: str, changed: int, key: str, place: int, selected: int | None, tokens: Tokens, _chosen: RowFilter
+) -> tuple[StarAgreement, dict[str, Any] | None]:
+    job = BulkJob(Path(path))
+    facets = _result_of(job).facets
+    logits, sides, codes = (_load_facet(path, changed, name) for name in ("logit", "side", f"f{place}"))
+    stars = stars_of(facets.values[place] or (), codes)
+    found = judge_stars(logits, sides, stars, facets.facts[place].star_scale or 5, load_rows_left(job, _chosen))
+    return found, dict(plot_intensity(found.by_stars, selected, tokens).to_dict()) if found.by_stars else None
+
+
+def words_chart(
+    look: LookJob, group_a: Group, group_b: Group, selected: str, tokens: Tokens
+) -> tuple[WordsFound, dict[str, Any] | None]:
+    """Return the words that a look at a scored table has found, and their Vega-Lite chart where there are any."""
+    return _words_chart(str(look.path), look.words_file.stat().st_mtime_ns, group_a, group_b, selected, tokens)
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _words_chart(
+    path: str, changed: int, group_a: Group, group_b: Group, selected: str, tokens: Tokens
+) -> tuple[WordsFound, dict[str, Any] | None]:
+    found = read_document(LookJob(Path(path)).words_file, WordsFound)
+    chart = plot_leaning(found.words, group_a, group_b, tokens, selected, is_door=True) if found.words else None
+    return found, dict(chart.to_dict()) if chart is not None else None
+
+
+def first_rows(job: BulkJob, chosen: RowFilter, order: Order, most: int) -> NDArray[np.int64]:
+    """Return the places of the first rows that a filter leaves, in an order."""
+    return _first_rows(*_job_key(job), chosen.model_dump_json(), order, most, chosen)
+
+
+@st.cache_data(max_entries=60, show_spinner=False)
+def _first_rows(
+    path: str, changed: int, key: str, order: Order, most: int, _chosen: RowFilter
+) -> NDArray[np.int64]:
+    job = BulkJob(Path(path))
+    logits = _load_facet(path, changed, "logit")
+    return order_rows(logits, order, most, job.request.cutoffs, load_rows_left(job, _chosen))
+
+
+def rejected_rows(job: BulkJob, most: int) -> NDArray[np.int64]:
+    """Return the places of the first rows without a score."""
+    return _rejected_rows(*_job_key(job), most)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _rejected_rows(path: str, changed: int, most: int) -> NDArray[np.int64]:
+    return np.flatnonzero(np.isnan(_load_facet(path, changed, "logit")))[:most]
+
+
+def load_cells(job: BulkJob, places: NDArray[np.int64], columns: tuple[int | str, ...], most: int) -> pd.DataFrame:
+    """Return the texts of some rows of a scored table, ``most`` characters of each; see ``read_rows_at``."""
+    return _load_cells(*_job_key(job), tuple(places.tolist()), columns, most)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _load_cells(
+    path: str, changed: int, places: tuple[int, ...], columns: tuple[int | str, ...], most: int
+) -> pd.DataFrame:
+    rows = read_rows_at(BulkJob(Path(path)), np.array(places, np.int64), columns)
+    return rows.map(lambda cell: cell[:most] if isinstance(cell, str) else cell)
+
+
+def _job_key(job: BulkJob) -> tuple[str, int]:
+    return str(job.path), job.facets_file.stat().st_mtime_ns
+
+
+def _result_of(job: BulkJob) -> BulkResult:
+    if (result := job.result) is None:
+        raise ReviewscopeError("The result is not here any more. Score the table again.")
+    return result

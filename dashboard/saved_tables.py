@@ -123,8 +123,9 @@ def draw_chosen(upload: Upload, size: int) -> None:
         draw_chart_title(about.name, f"{lies} {until}")
         for job in jobs[:SHOWN_RESULTS]:
             draw_result_line(upload, job)
-        if len(jobs) > SHOWN_RESULTS:
-            draw_caption(f"The newest {SHOWN_RESULTS} of {len(jobs):,} results.")
+        if jobs:
+            few = f"The newest {SHOWN_RESULTS} of {len(jobs):,} results. " if len(jobs) > SHOWN_RESULTS else ""
+            draw_caption(f"{few}In brackets: the 95 % interval (Wilson) of the share positive of the scored rows.")
         if state.recall(ASKED) == upload.upload_id:
             draw_deleting(upload, jobs, size)
         else:
@@ -134,39 +135,48 @@ def draw_chosen(upload: Upload, size: int) -> None:
 
 def draw_result_line(upload: Upload, job: BulkJob) -> None:
     """Draw one result with the way to it."""
+    try:
+        words = result_words(job)
+    except (ReviewscopeError, IndexError):
+        draw_facts("A result that cannot be read. Score the table again; this one goes with the file.")
+        return
     row = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     with row.container(width="stretch"):
-        draw_facts(result_words(job))
+        draw_facts(words)
     row.button("Open", key=f"open-{job.job_id}", type="tertiary", on_click=open_saved, args=(upload, job))
 
 
 def result_words(job: BulkJob) -> str:
-    """Say what a result is: how much was scored, how much is positive, with which model, and when."""
-    try:
-        result, status = None if job.is_active else job.result, job.state.status
-        read = f"read by {name_of(job.request.model)}, {ago(job.asked)}"
-        if result is None:
-            return f"{'Not done' if status == 'finished' else status.capitalize()}: {read}."
-        columns = " + ".join(result.facets.columns[place] or "(no name)" for place in job.request.text_columns)
-        rows = "1 row" if result.rows == 1 else f"{result.rows:,} rows"
-        interval = f" ({interval_text(*result.counts.interval)})" if result.counts.interval else ""
-        part = "" if result.is_complete else ", stopped before the end"
-        return f"{rows}{part}, {percent(result.counts.share)} positive{interval}: {columns}, {read}."
-    except (ReviewscopeError, IndexError):
-        return "This result is damaged. It goes with the file."
+    """Say what a result is: how much was scored, how much is positive, with which model, and when.
+
+    Raises:
+        ReviewscopeError: It is damaged, or was made by a version that kept results in another way.
+    """
+    model = name_of(job.request.model)
+    result, status = None if job.is_active else job.result, job.state.status
+    if result is None:
+        standing = "not done" if status == "finished" else status
+        return f"Read by {model}: {standing}, {ago(job.asked)}."
+    columns = " + ".join(result.facets.columns[place] or "(no name)" for place in job.request.text_columns)
+    scored = (
+        f"{result.predicted:,} of {result.rows:,} rows scored{'' if result.is_complete else ' before it was stopped'}"
+    )
+    interval = f" ({interval_text(*result.counts.interval)})" if result.counts.interval else ""
+    return f"{columns}, read by {model}: {scored}, {percent(result.counts.share)} positive{interval}, {ago(job.asked)}."
 
 
 def draw_actions(upload: Upload, jobs: list[BulkJob]) -> None:
     """Draw the three things that can be done with an upload."""
     pinned = upload.about.pinned
+    help_words = f"It then has {KEPT_DAYS} days." if pinned else "It is then kept until you unpin it."
     with st.container(horizontal=True, vertical_alignment="center"):
-        label = "Open the newest result" if jobs else "Open"
-        st.button(label, key="saved_open", type="primary", on_click=open_saved,
-                  args=(upload, jobs[0] if jobs else None))  # fmt: skip
+        newest = jobs[0] if jobs else None
+        label = "Open the newest result" if len(jobs) > 1 else "Open the result" if jobs else "Open"
+        st.button(label, key="saved_open", type="primary", on_click=open_saved, args=(upload, newest))
         if jobs:
             st.button("Score it in another way", key="saved_anew", on_click=open_saved, args=(upload, None))
         st.button("Unpin" if pinned else "Pin", key="saved_pin", on_click=partial(pin, upload, not pinned),
-                  help=f"It then has {KEPT_DAYS} days." if pinned else "It is then kept until you unpin it.")  # fmt: skip
+                  help=help_words)  # fmt: skip
         st.button("Delete", key="saved_delete", on_click=state.remember, args=(ASKED, upload.upload_id))
 
 
@@ -187,41 +197,36 @@ def draw_broken(upload: Upload, size: int) -> None:
 
 def draw_deleting(upload: Upload, jobs: list[BulkJob], size: int) -> None:
     """Ask once before an upload goes, and say what goes with it; while a job runs, say that it cannot."""
-    if upload.is_busy:
-        draw_facts("A job on this file waits or runs. Open it and stop it first, then delete the file.")
+    runs = runs_that_read(upload)
+    if upload.is_busy or any(run.state.status in ("queued", "running") for run in runs):
+        draw_facts("A job that reads this file waits or runs. Stop it first, then delete the file.")
         st.button("Back", key="saved_delete_no", on_click=state.forget, args=(ASKED,))
         return
-    draw_facts(deleting_words(upload, jobs, size))
+    draw_facts(deleting_words(upload, len(jobs), size, len(runs)))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Delete for good", key="saved_delete_yes", on_click=partial(delete, upload))
         st.button("Keep it", key="saved_delete_no", type="tertiary", on_click=state.forget, args=(ASKED,))
 
 
-def deleting_words(upload: Upload, jobs: list[BulkJob], size: int) -> str:
+def deleting_words(upload: Upload, results: int, size: int, runs: int) -> str:
     """Say what goes when an upload is deleted, and what stays."""
-    results = {0: "", 1: "1 result"}.get(len(jobs), f"{len(jobs):,} results")
-    if is_linked(upload):
-        made = f"What was made of it goes: {results}, {file_size(size)}." if results else "It leaves this list."
-        words = f"{made} The file itself stays where it lies, at {upload.about.path}."
-    else:
-        words = f"The file{f' and {results}' if results else ''} go for good, {file_size(size)}."
-        words = words if results else words.replace(" go ", " goes ")
-    if runs := runs_that_read(upload):
-        trained = (
-            "1 run was trained on it: it stays, but"
-            if len(runs) == 1
-            else f"{len(runs):,} runs were trained on it: they stay, but"
-        )  # noqa: E501
-        words += f" {trained} cannot be resumed or scored on it any more."
-    return f"{words} This cannot be undone."
-
-
-def is_linked(upload: Upload) -> bool:
-    """Tell whether an upload's file lies elsewhere on this machine."""
+    made = {0: "", 1: "1 result"}.get(results, f"{results:,} results")
     try:
-        return upload.about.path is not None
+        lies = upload.about.path
     except ReviewscopeError:
-        return False
+        return f"All that is in its folder goes for good, {file_size(size)}."
+    if lies is not None:
+        goes = f"What was made of it goes for good: {made}, {file_size(size)}." if made else "It leaves this list."
+        goes += f" The file itself stays where it lies, at {lies}."
+    elif made:
+        goes = f"The file and {made} go for good, {file_size(size)}."
+    else:
+        goes = f"The file goes for good, {file_size(size)}."
+    if runs == 1:
+        return f"{goes} 1 run was trained on it: it stays, but cannot be resumed, or scored on it, any more."
+    if runs:
+        return f"{goes} {runs:,} runs were trained on it: they stay, but cannot be resumed, or scored on it, any more."
+    return goes
 
 
 def runs_that_read(upload: Upload) -> list[Run]:

@@ -76,10 +76,10 @@ def send_at_once() -> None:
     """Let what is sent not wait for a receipt of what was sent before (Nagle's algorithm).
 
     Streamlit's listening socket names no protocol, so that asyncio leaves it on. An answer is sent in two pieces, head
-    and body, and each of a program's requests took 48 ms for it, against 5 without; a connection inherits the option.
+    and body, and each of a program's requests took 48 ms for it, against 3 without; a connection inherits the option.
     """
     for each in gc.get_objects():
-        if isinstance(each, socket.socket) and each.type == socket.SOCK_STREAM and each.family != socket.AF_UNIX:
+        if isinstance(each, socket.socket) and each.fileno() >= 0 and each.family != socket.AF_UNIX:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
 

@@ -20,6 +20,7 @@ from dashboard.components import draw_caption, failed_box
 from dashboard.forms import changed_settings
 from dashboard.label_mapping import write_letters
 from dashboard.repeats import write_value
+from dashboard.table_choice import csv_columns
 
 MOST_BYTES = 200_000
 
@@ -130,7 +131,7 @@ def data_parameters(config: RunConfig) -> dict[str, str | None]:
         return {"data": "table", **corrections}
     found: dict[str, str | None] = {"data": "table", "table": upload.upload_id, **corrections}
     try:
-        columns = list(upload.sniff().columns)
+        columns = csv_columns(upload)
         for name, column in (("text", data.text_column), ("label", data.label_column)):
             if column in columns:
                 found[name] = str(columns.index(column))

@@ -20,6 +20,12 @@ def to_url(**values: str | None) -> None:
             st.query_params[name] = value
 
 
+def clear_url(prefix: str) -> None:
+    """Remove the parameters of the URL whose names begin so."""
+    for name in [name for name in st.query_params if name.startswith(prefix)]:
+        del st.query_params[name]
+
+
 def remember(name: str, value: Any) -> None:
     """Keep a small value for this tab."""
     st.session_state[name] = value

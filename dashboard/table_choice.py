@@ -13,7 +13,8 @@ from core.config import Meaning, RunConfig, with_data
 from core.data.corrections import find_corrections
 from core.data.labelled import LEAST_OF_A_LABEL
 from core.data.labels import write_label_map
-from core.errors import ReviewscopeError
+from core.data.tables import KIND_NAMES, TableOptions
+from core.errors import ReviewscopeError, TableError
 from core.prediction.uploads import Upload, find_upload, save_upload
 from dashboard import cache, state
 from dashboard.components import draw_caption, draw_facts, failed_box
@@ -101,7 +102,7 @@ def table_from_url() -> ChosenData | None:
     if upload is None:
         return None
     try:
-        columns = upload.sniff().columns
+        columns = csv_columns(upload)
         text, label = column_from_url("text", len(columns), 0), column_from_url("label", len(columns), 1)
         if text == label or len(columns) == 1:
             return None
@@ -164,7 +165,7 @@ def draw_table_columns(purpose: Purpose = TRAINING) -> tuple[Upload, str, str, i
     if upload is None:
         return None
     try:
-        columns = list(upload.sniff().columns)
+        columns = csv_columns(upload)
     except ReviewscopeError as error:
         with failed_box("table", str(error), purpose.kept):
             draw_caption("Choose another file above.")
@@ -182,6 +183,20 @@ def draw_table_columns(purpose: Purpose = TRAINING) -> tuple[Upload, str, str, i
             draw_caption("Choose another column for one of them.")
         return None
     return upload, columns[text], columns[label], label
+
+
+def csv_columns(upload: Upload) -> list[str]:
+    """Return the names of a CSV file's columns.
+
+    Raises:
+        TableError: It is something else, or cannot be read.
+    """
+    if upload.kind != "csv":
+        raise TableError(
+            f"{upload.about.name[:80]!r} is {KIND_NAMES[upload.kind]}; labelled reviews are read from CSV. Save it as "
+            "CSV from your spreadsheet program, or export it as CSV."
+        )
+    return list(upload.read_format(TableOptions()).columns)
 
 
 def draw_upload() -> None:

@@ -1,7 +1,9 @@
 """A second model beside the first on one review: which there are, and what the two verdicts have in common."""
 
+import os
 from collections import Counter
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
@@ -52,7 +54,7 @@ def name_of(reference: str) -> str:
     try:
         return STARTER if reference == STARTER else find_run(reference).about.name
     except ReviewscopeError:
-        return reference[:SHOWN_ID]
+        return Path(reference).name if os.sep in reference else reference[:SHOWN_ID]
 
 
 def agreement_words(

@@ -12,25 +12,26 @@ from core.prediction.uploads import KEPT_DAYS
 from core.runs import find_run
 from core.wording import interval_text, percent
 from dashboard import state
+from dashboard.bulk.choices import leave_file, model_from_url
+from dashboard.bulk.result import draw_result_head
+from dashboard.bulk.wizard import draw_spreadsheet, job_with_result
 from dashboard.cache import load_predictor
 from dashboard.components import draw_head
 from dashboard.one_review import draw_one_review
 from dashboard.run_view import test_interval
 from dashboard.saved_tables import draw_saved
-from dashboard.scored_table import draw_result_head
-from dashboard.spreadsheet import draw_spreadsheet, job_with_result, leave_file
 
 VIEWS = {"one": "One review", "file": "A spreadsheet", "saved": "Saved results"}
 TITLES = {"one": "Read one review", "file": "Score a spreadsheet", "saved": "Tables scored before"}
-KEPT = f"On this computer. A table and what was made of it are removed {KEPT_DAYS} days after the upload."
+KEPT = f"On this computer. A table and what was made of it go {KEPT_DAYS} days after the upload, unless you pin it."
 VIEW = "prediction_view"
 
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    reference = default_model()
     view = state.from_url("view") or "one"
     view = view if view in VIEWS else "one"
+    reference = model_from_url() if view == "file" else default_model()
     if view == "file" and (job := job_with_result()) is not None:
         draw_result_head(job, leave_file)
     else:
@@ -43,7 +44,7 @@ def main() -> None:
     if view == "one":
         draw_one_review(reference)
     elif view == "file":
-        draw_spreadsheet(reference)
+        draw_spreadsheet()
     else:
         draw_saved()
 
@@ -58,12 +59,13 @@ def model_sentence(reference: str) -> str:
         name, result, interval = run.about.name, run.result, test_interval(run)
     except ReviewscopeError:
         return f"Read by the imported model {reference[:12]}; nothing is known of its figures."
+    known = f"{name}, the default model" if reference == default_model() else name
     if result is None or (result.test_accuracy is None and result.valid_accuracy is None):
-        return f"Read by {name}, the default model."
+        return f"Read by {known}."
     if result.test_accuracy is None:
-        return f"Read by {name}, the default model: {percent(result.valid_accuracy)} right on its validation reviews."
+        return f"Read by {known}: {percent(result.valid_accuracy)} right on its validation reviews."
     shown = f" ({interval_text(*interval)})" if interval else ""
-    return f"Read by {name}, the default model: {percent(result.test_accuracy)} right on its test reviews{shown}."
+    return f"Read by {known}: {percent(result.test_accuracy)} right on its test reviews{shown}."
 
 
 def setting_sentence(reference: str) -> str:

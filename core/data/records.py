@@ -65,9 +65,7 @@ class Records:
 
     def content(self) -> str:
         """Return the text of the last record as a Reject keeps it."""
-        beginning = self.text.rstrip("\r\n")[: MAX_CONTENT + 1]
-        shown = UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", beginning).replace("\0", "\\x00")
-        return shown if len(shown) <= MAX_CONTENT else shown[:MAX_CONTENT] + "…"
+        return keep_content(self.text.rstrip("\r\n"))
 
     def _split_quoted(self) -> list[str] | str:
         lines = self._lines
@@ -94,6 +92,13 @@ class Records:
             return f"byte 0x{ord(self.text[error.start]) & 0xFF:02x} does not fit the encoding"
         longest = max(map(len, fields)) if len(self.text) > MAX_FIELD else 0
         return f"a field of {longest:,} characters; at most {MAX_FIELD:,} are read" if longest > MAX_FIELD else None
+
+
+def keep_content(text: str) -> str:
+    r"""Return a raw text as a Reject keeps it: cut, and with ``\xff`` for what no table can hold."""
+    marked = UNDECODABLE_BYTE.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", text[: MAX_CONTENT + 1])
+    shown = marked.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return shown if len(shown) <= MAX_CONTENT else shown[:MAX_CONTENT] + "…"
 
 
 class Lines:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -354,3 +355,11 @@ class _Utf8Lines:
 def neutralise_formula(text: str) -> str:
     """Put an apostrophe before a text that a spreadsheet program would run: one beginning with = + - @, tab or CR."""
     return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def plain_decimal(text: str) -> str:
+    """Write a decimal number without its exponent, where that makes it no longer than some 20 digits."""
+    if "e" not in text.lower():
+        return text
+    number = Decimal(text)
+    return f"{number:f}" if number.is_finite() and -10 <= number.adjusted() <= 20 else text

@@ -1,6 +1,6 @@
 """Which words stand in one group of texts more than in another."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -69,6 +69,13 @@ def count_words(texts: pa.Array, config: PreprocessingConfig) -> WordCounts:
     totals = _add_up(_table(part.field("values"), texts=part.field("counts")) for part in parts)
     ranked = totals.sort_by([("texts", "descending"), ("word", "ascending")])
     return WordCounts(ranked["word"].combine_chunks(), ranked["texts"].to_numpy(), len(texts))
+
+
+def add_counts(counts: Sequence[WordCounts]) -> WordCounts:
+    """Return the counts of several groups of texts together; of none, no words."""
+    totals = _add_up(_table(each.words, texts=each.texts_with) for each in counts)
+    ranked = totals.sort_by([("texts", "descending"), ("word", "ascending")])
+    return WordCounts(ranked["word"].combine_chunks(), ranked["texts"].to_numpy(), sum(each.n for each in counts))
 
 
 def one_sided_words(

@@ -7,11 +7,11 @@ torch is imported: what is wrong is said at once.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from core.config import LABELS, ModelConfig, PreprocessingConfig, Section, describe_faults
 from core.errors import ModelFileError
@@ -33,6 +33,7 @@ FORMAT = "reviewscope-model/1"
 REFUSED_SUFFIXES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".zip", ".h5", ".ckpt"}
 MODEL_PREFIX, ENCODER_PREFIX = "model.", "encoder."
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
+Count = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Architecture(Section):
@@ -51,8 +52,7 @@ class Architecture(Section):
 class Reference(Section):
     """What the validation reviews of a training looked like, so that a stranger's file can be held beside them.
 
-    It holds counts and shares alone, no text. Words are tokens with a letter or a digit. Tuples are read from JSON
-    lists; nothing else is turned into another type, for a document must come out as it went in.
+    It holds counts and shares alone, no text. Words are tokens with a letter or a digit.
 
     Attributes:
         words: The 5, 25, 50, 75 and 95 % quantiles of a review's length in words.
@@ -63,12 +63,18 @@ class Reference(Section):
         bins: Reviews, and those of them labelled positive, in each bin of ``core.prediction.fit.BIN_EDGES``.
     """
 
-    words: tuple[int, int, int, int, int] = Field(strict=False)
+    words: tuple[Count, Count, Count, Count, Count]
     unknown: float = Field(ge=0.0, le=1.0)
-    rates: tuple[int, ...] = Field(strict=False, max_length=1_000)
+    rates: tuple[Count, ...] = Field(max_length=1_000)
     language: str | None = Field(max_length=40)
     confidence: float = Field(ge=0.5, le=1.0)
-    bins: tuple[tuple[int, int], ...] = Field(strict=False, max_length=100)
+    bins: tuple[tuple[Count, Count], ...] = Field(max_length=100)
+
+    @model_validator(mode="after")
+    def _count_the_positive_among_all(self) -> Self:
+        if any(positive > n for n, positive in self.bins):
+            raise ValueError("a bin counts more positive reviews than reviews")
+        return self
 
 
 class Calibration(Section):

@@ -1,7 +1,7 @@
 """Rows of a table to scores, chunk by chunk, with an account of every row.
 
 ``score_rows`` is the one way from rows to scores: ``predict_table`` writes them straight to a CSV file, a bulk job
-(``core.prediction.uploads``) commits each chunk as a part, so that it can go on where it was killed.
+(``core.prediction.bulk_job``) commits each chunk as a part, so that it can go on where it was killed.
 """
 
 import time
@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -19,12 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from core.data.conversion import convert_table, needs_conversion
 from core.data.tables import (
     Reject,
     Row,
     TableFormat,
+    TableOptions,
     TableWriter,
     column_index,
+    detect_kind,
     guess_text_column,
     read_rows,
     sniff_table,
@@ -117,7 +121,7 @@ class Memory:
 def score_rows(
     predictor: Predictor, rows: Iterable[Row | Reject], text_columns: Sequence[int], memory: Memory | None = None
 ) -> Iterator[ScoredChunk]:
-    """Score rows chunk by chunk; the next chunk is read while one is scored.
+    """Score rows chunk by chunk; while the caller uses one, the next is scored and the one after it is read.
 
     The text of a row is what stands in its text columns, in their order, those without any text left out, a line feed
     between two. A row without any text is not scored. Chunks end where the rows alone say, and which texts are scored
@@ -129,10 +133,10 @@ def score_rows(
         text_columns: Places, from 0.
         memory: What earlier chunks have learnt; needed to go on.
     """
-    memory = memory or Memory()
+    memory = Memory() if memory is None else memory
     most = CHUNK_ROWS.get(predictor.architecture.model.kind, CHUNK_ROWS_OF_OTHERS)
-    for chunk in ahead(chunk_rows(rows, most)):
-        yield _score_chunk(predictor, chunk, text_columns, memory)
+    chunks = ahead(chunk_rows(rows, most))
+    yield from ahead(_score_chunk(predictor, chunk, text_columns, memory) for chunk in chunks)
 
 
 def text_of(row: Row, text_columns: Sequence[int]) -> str:
@@ -189,25 +193,24 @@ def predict_table(
     target: Path,
     *,
     text_columns: Sequence[str] = (),
-    encoding: str | None = None,
-    delimiter: str | None = None,
+    options: TableOptions | None = None,
     strict: bool = False,
     cutoffs: Cutoffs | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Ledger:
-    """Score columns of a CSV-like table.
+    """Score columns of a table; of one that is no CSV file, a copy in a temporary folder is read.
 
-    The target gets the source's own columns in their order and text, then sentiment, probability and confidence. A row
-    without text stays in its place without a score and counts as rejected; a row that does not fit the header goes to
-    the rejects file alone. Both files appear when all is done, or not at all; memory does not grow with the table.
+    The target, a CSV file, gets the source's own columns in their order and text, then sentiment, probability and
+    confidence. A row without text stays in its place without a score and counts as rejected; a row that does not fit
+    the header goes to the rejects file alone. Both files appear when all is done, or not at all; memory does not grow
+    with the table.
 
     Args:
         predictor: The model.
         source: The table.
         target: The scored table; ``target`` with the ending ``.rejects.csv`` receives the rejects.
         text_columns: Read in this order; one is guessed by name and content when none is given.
-        encoding: Found when None: a byte order mark or valid UTF-8.
-        delimiter: Found when None.
+        options: How the table is read; what is left open is found.
         strict: Refuse the table at its first rejected row.
         cutoffs: Say which verdict a probability is; as ``Cutoffs()`` when None.
         on_progress: Called with the number of rows just done.
@@ -219,15 +222,15 @@ def predict_table(
     rejects_file = target.with_name(f"{target.stem}.rejects.csv")
     if source.resolve() in (target.resolve(), rejects_file.resolve()):
         raise TableError(f"The output {target} would overwrite the input. Choose another name for it.")
-    table_format = sniff_table(source, encoding=encoding, delimiter=delimiter)
-    names = tuple(text_columns) or (guess_text_column(source, table_format),)
-    places = [column_index(table_format, name) for name in names]
-    ledger, started = Ledger(names), time.monotonic()
-    cut = cutoffs.cut if cutoffs else 0.0
+    cut, started = cutoffs.cut if cutoffs else 0.0, time.monotonic()
     with ExitStack() as files:
+        rows_file, table_format = _open_table(source, options or TableOptions(), files)
+        names = tuple(text_columns) or (guess_text_column(rows_file, table_format),)
+        places = [column_index(table_format, name) for name in names]
+        ledger = Ledger(names)
         scored = TableWriter(files.enter_context(atomic_writer(target)), output_columns(table_format.columns))
         rejects = TableWriter(files.enter_context(atomic_writer(rejects_file)), REJECT_COLUMNS)
-        for chunk in score_rows(predictor, read_rows(source, table_format), places):
+        for chunk in score_rows(predictor, read_rows(rows_file, table_format), places):
             for reject in chunk.rejects():
                 if strict:
                     raise TableError(f"Line {reject.line}: {reject.reason}. Correct the table, or leave out --strict.")
@@ -241,9 +244,18 @@ def predict_table(
     return ledger
 
 
+def _open_table(source: Path, options: TableOptions, files: ExitStack) -> tuple[Path, TableFormat]:
+    """Return where a table's rows are read, and how; a converted copy lasts as long as ``files``."""
+    kind = detect_kind(source)
+    if not needs_conversion(kind):
+        return source, sniff_table(source, **options.model_dump())
+    copy = Path(files.enter_context(TemporaryDirectory(prefix="reviewscope-"))) / "rows.csv"
+    return copy, convert_table(source, copy, kind, options)
+
+
 def written_rows(chunk: ScoredChunk, cut: float) -> Iterator[Sequence[str | float]]:
     """Give the fields of each row that fits the header, then its sentiment, probability and confidence."""
-    predictions = Predictions(chunk.logits, cut=cut)
+    predictions = Predictions(np.nan_to_num(chunk.logits), cut=cut)
     numbers = zip(
         chunk.rows,
         chunk.is_scored.tolist(),
@@ -268,31 +280,25 @@ def count_chunk(ledger: Ledger, chunk: ScoredChunk) -> None:
 def _score_chunk(
     predictor: Predictor, chunk: Sequence[Row | Reject], text_columns: Sequence[int], memory: Memory
 ) -> ScoredChunk:
-    logits = np.full(len(chunk), np.nan, np.float32)
-    shares = np.full(len(chunk), np.nan, np.float32)
     texts = [text_of(row, text_columns) if isinstance(row, Row) else "" for row in chunk]
-    readable = [place for place, text in enumerate(texts) if text]
-    digests = [digest_of(texts[place]) for place in readable]
-    new: dict[bytes, int] = {}  # by digest: the place among the texts to score
-    for digest in digests:
-        if digest not in memory.places:
-            new.setdefault(digest, len(new))
-    first: dict[int, str] = {}
-    for place, digest in zip(readable, digests, strict=True):
-        if digest in new:
-            first.setdefault(new[digest], texts[place])
-    to_score = as_text_array([first[number] for number in range(len(new))])
-    found = predictor.predict(to_score).logits
-    found_shares = shares_read(predictor, to_score)
-    for place, digest in zip(readable, digests, strict=True):
-        if digest in new:
-            logits[place], shares[place] = found[new[digest]], found_shares[new[digest]]
-        else:
+    digests = [digest_of(text) if text else b"" for text in texts]
+    new: dict[bytes, str] = {}  # in the order of the rows, which says who shares a batch
+    for digest, text in zip(digests, texts, strict=True):
+        if text and digest not in memory.places:
+            new.setdefault(digest, text)
+    to_score = as_text_array(list(new.values()))
+    found, found_shares = predictor.predict(to_score).logits, shares_read(predictor, to_score)
+    numbers = {digest: number for number, digest in enumerate(new)}
+    logits, shares = np.full((2, len(chunk)), np.nan, np.float32)
+    for place, digest in enumerate(digests):
+        if digest in numbers:
+            logits[place], shares[place] = found[numbers[digest]], found_shares[numbers[digest]]
+        elif digest:
             known = memory.places[digest]
             logits[place], shares[place] = memory.logits[known], memory.shares_read[known]
-    for digest, number in new.items():
+    for digest, number in numbers.items():
         memory.learn(digest, float(found[number]), float(found_shares[number]))
-    return ScoredChunk(chunk, logits, shares, len(readable) - len(new))
+    return ScoredChunk(chunk, logits, shares, sum(map(bool, texts)) - len(new))
 
 
 def shares_read(predictor: Predictor, texts: pa.Array) -> NDArray[np.float32]:
@@ -302,4 +308,5 @@ def shares_read(predictor: Predictor, texts: pa.Array) -> NDArray[np.float32]:
         return np.ones(len(texts), np.float32)
     lengths = map_slices(texts, lambda piece: pc.list_value_length(split_words(piece, config)).to_numpy())
     words = np.concatenate([np.zeros(0, np.int32), *lengths])
-    return np.minimum(1.0, config.max_length / np.maximum(words, 1)).astype(np.float32)
+    shares: NDArray[np.float32] = np.minimum(1.0, config.max_length / np.maximum(words, 1)).astype(np.float32)
+    return shares

@@ -2,28 +2,30 @@
 
 Each chunk of rows is committed as one Parquet file, a part. The parts are the truth: one row for every record of the
 table, in its order, those that were rejected too. A job that was killed or stopped goes on behind its last part and
-makes the same; whatever is shown or taken away is made from them.
+makes the same bytes as one that was not; whatever is shown or taken away is made from them.
 """
 
 import hashlib
+import os
+import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache, partial
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.config import Section
 from core.data.tables import Reject, Row, TableFormat, TableOptions, read_rows
 from core.errors import JobError, ReviewscopeError, TableError
-from core.files import atomic_writer, write_json
+from core.files import atomic_writer, read_json, replace_json, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.model_settings import Cutoffs
 from core.prediction.bulk import NO_TEXT, Ledger, Memory, ScoredChunk, count_chunk, digest_of, score_rows, text_of
@@ -34,8 +36,9 @@ from core.prediction.summary import Counts, count_sides
 from core.prediction.uploads import Upload
 
 COUNTED_ROWS = 5_000
-HASHED_BYTES = 2**20
+CLOCK_NAME = "clock.json"
 FIT_TEXTS = 2_000
+ROWS_IN_GROUP = 1_000  # of a part; the ten rows of a page are read without the others
 
 
 class BulkRequest(Section):
@@ -69,6 +72,7 @@ class BulkResult(Section):
         source_sha256: Of the table.
         facets: What its columns can be filtered and compared by.
         fit: How like the training reviews its texts are, and the accuracy to expect.
+        part_rows: How many rows each part holds.
     """
 
     rows: int
@@ -84,18 +88,12 @@ class BulkResult(Section):
     source_sha256: str
     facets: Facets
     fit: Fit | None
+    part_rows: tuple[int, ...] = ()
 
     @property
     def counts(self) -> Counts:
         """Return how many rows lie on each side."""
         return Counts(self.negative, self.not_sure, self.positive)
-
-
-class PartAbout(Section):
-    """What a part's own metadata say: rows scored before, and the seconds that it took."""
-
-    repeated: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,19 @@ class BulkJob(JobFolder):
     @property
     def result(self) -> BulkResult | None:
         """Return its account, or None before it has ended."""
-        path = self.path / "result.json"
-        return read_document(path, BulkResult) if path.exists() else None
+        return read_document(self.result_file, BulkResult) if self.result_file.exists() else None
+
+    @property
+    def result_file(self) -> Path:
+        """Return where its account is kept."""
+        return self.path / "result.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether the whole table is scored and all parts are there."""
+        result = self.result
+        has_all = result is not None and len(self.part_files) == len(result.part_rows) and self.facets_file.exists()
+        return has_all and result is not None and result.is_complete
 
     @property
     def table_format(self) -> TableFormat:
@@ -143,9 +152,20 @@ class BulkJob(JobFolder):
         return self.result.facets.columns if self.result else self.table_format.columns
 
     @property
+    def parts_folder(self) -> Path:
+        """Return where the parts are."""
+        return self.path / "parts"
+
+    @property
     def part_files(self) -> list[Path]:
-        """Return the parts, in order."""
-        return sorted((self.path / "parts").glob("[0-9]*.parquet"))
+        """Return the parts, in order; those behind a missing one do not count."""
+        names = {path.name for path in self.parts_folder.glob("[0-9]*.parquet")}
+        paths = map(self.part_file, range(len(names)))
+        return list(takewhile(lambda path: path.name in names, paths))
+
+    def part_file(self, number: int) -> Path:
+        """Return where a part (from 0) is kept."""
+        return self.parts_folder / f"{number:05}.parquet"
 
     @property
     def facets_file(self) -> Path:
@@ -171,10 +191,10 @@ def create_bulk_job(upload: Upload, request: BulkRequest) -> BulkJob:
         TableError: The table has no such columns.
     """
     check_columns(upload, request)
-    asked = request.model_dump_json(exclude_defaults=True)
+    # A model is what its SHA-256 says, whatever name it was asked by.
+    asked = request.model_dump_json(exclude_defaults=True, exclude={"model"})
     job = BulkJob(upload.path / f"job-{hashlib.sha256(asked.encode()).hexdigest()[:12]}")
-    if not (job.path / "request.json").exists():
-        write_json(job.path / "request.json", request.model_dump(mode="json"))
+    write_json(job.path / "request.json", request.model_dump(mode="json"))
     return job
 
 
@@ -193,42 +213,56 @@ def check_columns(upload: Upload, request: BulkRequest) -> None:
 
 
 def execute_bulk(job: BulkJob, reporter: JobReporter) -> None:
-    """Score what of a table is not scored yet; a stop keeps what is.
+    """Score what of a table is not scored yet; a stop keeps what is. What is scored to its end stays as it is.
 
     Raises:
-        ReviewscopeError: The table or the model cannot be read, or a file cannot be written.
+        ReviewscopeError: The table or the model cannot be read, or a file cannot be written. The job's state says so.
     """
     with job.locked():
+        if job.is_done:
+            job.save_state("finished")
+            return
         job.save_state("running")
-        request, upload = job.request, job.upload
+        try:
+            _execute(job, reporter)
+        except ReviewscopeError as error:
+            with suppress(ReviewscopeError):  # where the disk is full, the state stays what it was
+                job.save_state("failed", str(error))
+            raise
+
+
+def _execute(job: BulkJob, reporter: JobReporter) -> None:
+    request, upload = job.request, job.upload
+    upload.refuse_changed()
+    table_format, rows_file = job.table_format, upload.rows_file(request.options)
+    reporter.on_phase("Counting the rows", 0)
+    total = _count_rows(rows_file, table_format, reporter)
+    predictor = Predictor.load(request.model)
+    if predictor.sha256 != request.model_sha256:
+        raise JobError("The model has changed since the job was made. Score the table again.")
+    reporter.on_phase("Scoring", total)
+    _clear_up(job)
+    _inherit_parts(job)
+    rows = read_rows(rows_file, table_format)
+    memory, ledger = _catch_up(job, rows, reporter)
+    is_complete = True
+    began = time.monotonic() - _seconds_so_far(job)
+    for number, chunk in enumerate(score_rows(predictor, rows, request.text_columns, memory), len(job.part_files)):
         upload.refuse_changed()
-        table_format = job.table_format
-        rows_file = upload.rows_file(request.options)
-        reporter.on_phase("Counting the rows", 0)
-        total = _count_rows(rows_file, table_format, reporter)
-        predictor = Predictor.load(request.model)
-        if predictor.sha256 != request.model_sha256:
-            raise JobError("The model has changed since the job was made. Score the table again.")
-        reporter.on_phase("Scoring", total)
-        width = len(table_format.columns)
-        rows = read_rows(rows_file, table_format)
-        memory, ledger = _catch_up(job, rows, reporter)
-        is_complete = True
-        began = time.monotonic()
-        for number, chunk in enumerate(score_rows(predictor, rows, request.text_columns, memory), len(job.part_files)):
-            now = time.monotonic()
-            _write_part(job.path / "parts" / f"{number:05}.parquet", chunk, width, now - began)
-            began = now
-            count_chunk(ledger, chunk)
-            reporter.on_progress(len(chunk.rows))
-            if reporter.should_stop() and ledger.rows != total:
-                is_complete = False
-                break
-        reporter.on_phase("Looking at the columns", 0)
-        result = _summarise(job, predictor, table_format, ledger, is_complete)
-        write_json(job.path / "result.json", result.model_dump(mode="json"))
-        stopped = f"Stopped at row {ledger.rows:,}" + (f" of {total:,}." if total else ".")
-        job.save_state("finished" if is_complete else "stopped", "" if is_complete else stopped)
+        _write_part(job.part_file(number), chunk, len(table_format.columns))
+        replace_json(job.path / CLOCK_NAME, {"seconds": round(time.monotonic() - began, 3)})
+        count_chunk(ledger, chunk)
+        reporter.on_progress(len(chunk.rows))
+        if reporter.should_stop() and ledger.rows != total:
+            is_complete = False
+            break
+    reporter.on_phase("Looking at the columns", 0)
+    job.result_file.unlink(missing_ok=True)  # of an earlier stop; the facets are about to be others
+    result = _summarise(job, predictor, table_format, ledger, is_complete)
+    upload.refuse_changed()
+    write_json(job.result_file, result.model_dump(mode="json"))
+    stopped = f"Stopped at row {ledger.rows:,}" + (f" of {total:,}." if total else ".")
+    job.save_state("finished" if is_complete else "stopped", "" if is_complete else stopped)
 
 
 def iterate_parts(job: BulkJob, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -241,22 +275,44 @@ def iterate_parts(job: BulkJob, columns: Sequence[str] | None = None) -> Iterato
         yield _read_part(path, columns)
 
 
-def read_rows_at(job: BulkJob, places: NDArray[np.int64], columns: Sequence[int]) -> pd.DataFrame:
+def read_rows_at(job: BulkJob, places: NDArray[np.int64], columns: Sequence[int | str]) -> pd.DataFrame:
     """Return some rows of a scored table, in the order of ``places`` (from 0), as text under ``c0``, ``c1`` ...
 
-    Only the parts that hold them are read, one after the other.
+    Only the row groups that hold them are read, one after the other. A column that is not the table's own ("line",
+    "reason", "content") is asked for, and given, by its name; what a record lacks is an empty text.
     """
-    names = [f"c{number}" for number in columns]
-    paths = job.part_files
-    sizes = [pq.read_metadata(path).num_rows for path in paths]
+    names = [column if isinstance(column, str) else f"c{column}" for column in columns]
+    paths, result = job.part_files, job.result
+    sizes = result.part_rows if result and result.part_rows else _part_sizes(tuple(paths))
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     part_of = np.searchsorted(starts, places, side="right") - 1
     found = []
     for part in np.unique(part_of):
         here = np.flatnonzero(part_of == part)
-        rows = _read_part(paths[part], names).take(pa.array(places[here] - starts[part]))
+        rows = _read_part_rows(paths[part], places[here] - starts[part], names)
         found.append(rows.to_pandas().fillna("").set_index(here))
     return pd.concat(found).sort_index() if found else pd.DataFrame(columns=names)
+
+
+@lru_cache(maxsize=20)
+def _part_sizes(paths: tuple[Path, ...]) -> tuple[int, ...]:
+    return tuple(pq.read_metadata(path).num_rows for path in paths)
+
+
+def _read_part_rows(path: Path, places: NDArray[np.int64], names: list[str]) -> pa.Table:
+    """Read some rows of a part, in the order of ``places``, and of it only the row groups that they lie in."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+            starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+            group_of = np.searchsorted(starts, places, side="right") - 1
+            groups = np.unique(group_of)
+            rows = file.read_row_groups(groups.tolist(), columns=names, use_threads=False)
+            before = np.concatenate([[0], np.cumsum([sizes[group] for group in groups])])
+            inside = before[np.searchsorted(groups, group_of)] + places - starts[group_of]
+            return rows.take(pa.array(inside))
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path) from error
 
 
 def part_texts(part: pa.Table, text_columns: Sequence[int]) -> pa.Array:
@@ -267,12 +323,35 @@ def part_texts(part: pa.Table, text_columns: Sequence[int]) -> pa.Array:
     return pa.array(joined, pa.large_string())
 
 
+def _clear_up(job: BulkJob) -> None:
+    """Remove what a kill left half written, and parts behind a missing one: their rows are scored again."""
+    kept = set(job.part_files)
+    job.parts_folder.mkdir(exist_ok=True)
+    for path in [*job.parts_folder.iterdir(), *job.path.glob(f".{FACETS_NAME}.*.tmp")]:
+        if path not in kept:
+            path.unlink()
+
+
+def _inherit_parts(job: BulkJob) -> None:
+    """Take over what the same model made of the same texts for a job that differs in its cutoffs or its id column."""
+    if job.part_files:
+        return
+    rows_alike = {"model_sha256", "options", "text_columns"}
+    asked = job.request.model_dump(include=rows_alike)
+    for other in list_jobs(job.upload):
+        if other != job and other.request.model_dump(include=rows_alike) == asked and other.part_files:
+            with suppress(OSError):  # where a file cannot have two names, the rows are scored again
+                for path in other.part_files:
+                    os.link(path, job.parts_folder / path.name)
+                shutil.copyfile(other.path / CLOCK_NAME, job.path / CLOCK_NAME)
+            return
+
+
 def _catch_up(job: BulkJob, rows: Iterator[Row | Reject], reporter: JobReporter) -> tuple[Memory, Ledger]:
     """Read over the rows that parts hold, and learn their scores again."""
     memory, ledger = Memory(), Ledger(())
     for path in job.part_files:
         part = _read_part(path, ("logit", "share_read"))
-        about = PartAbout.model_validate_json(part.schema.metadata[b"about"])
         logits, shares = part["logit"].to_numpy(), part["share_read"].to_numpy()
         for place, row in enumerate(islice(rows, len(part))):
             if isinstance(row, Row) and not np.isnan(logits[place]):
@@ -281,13 +360,13 @@ def _catch_up(job: BulkJob, rows: Iterator[Row | Reject], reporter: JobReporter)
         scored = int((~np.isnan(logits)).sum())
         ledger.predicted += scored
         ledger.rejected += len(part) - scored
-        ledger.repeated += about.repeated
-        ledger.seconds += about.seconds
+        ledger.repeated += int(part.schema.metadata[b"repeated"])
         reporter.on_resume(len(part))
     return memory, ledger
 
 
-def _write_part(path: Path, chunk: ScoredChunk, width: int, seconds: float) -> None:
+def _write_part(path: Path, chunk: ScoredChunk, width: int) -> None:
+    """Commit a chunk. Nothing goes into a part but what the rows and the model make of them."""
     fields = [row.fields if isinstance(row, Row) else (None,) * width for row in chunk.rows]
     is_scored = chunk.is_scored
     reasons = [
@@ -302,19 +381,26 @@ def _write_part(path: Path, chunk: ScoredChunk, width: int, seconds: float) -> N
         pa.array(reasons, pa.large_string()),
         pa.array([row.content if isinstance(row, Reject) else None for row in chunk.rows], pa.large_string()),
     ]
-    about = PartAbout(repeated=chunk.repeated, seconds=round(seconds, 3)).model_dump_json()
     names = ["line", *(f"c{place}" for place in range(width)), "logit", "share_read", "reason", "content"]
-    table = pa.Table.from_arrays(arrays, names=names).replace_schema_metadata({"about": about})
+    table = pa.Table.from_arrays(arrays, names=names).replace_schema_metadata({"repeated": str(chunk.repeated)})
     with atomic_writer(path) as file:
-        pq.write_table(table, file, compression="zstd", compression_level=1)
+        pq.write_table(
+            table, file, compression="zstd", compression_level=1, row_group_size=ROWS_IN_GROUP, write_page_checksum=True
+        )
 
 
 def _read_part(path: Path, columns: Sequence[str] | None) -> pa.Table:
     try:
-        # Without threads and a map of the file: what is read is small, and stays no longer than it is used.
-        return pq.read_table(path, columns=None if columns is None else list(columns), use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise JobError(f"{path} is damaged. Delete this result and score the table again.") from error
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            # What is read is small, and threads would cost more than they spare.
+            part = file.read(None if columns is None else list(columns), use_threads=False)
+        return part if columns is None else part.select(list(columns))
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> JobError:
+    return JobError(f"{path} is damaged. Delete that file and score the table again: it goes on from there.")
 
 
 def _count_rows(path: Path, table_format: TableFormat, reporter: JobReporter) -> int:
@@ -332,9 +418,12 @@ def _summarise(
     job: BulkJob, predictor: Predictor, table_format: TableFormat, ledger: Ledger, is_complete: bool
 ) -> BulkResult:
     request = job.request
-    logits = np.concatenate([np.zeros(0, np.float32), *(part["logit"].to_numpy() for part in iterate_parts(job, ["logit"]))])
-    counts = count_sides(probability_of(logits), request.cutoffs)
-    facets = write_facets(job.facets_file, lambda names: iterate_parts(job, names), table_format.columns)
+    scores = [part["logit"].to_numpy() for part in iterate_parts(job, ["logit"])]
+    logits, sizes = np.concatenate([np.zeros(0, np.float32), *scores]), map(len, scores)
+    scored = logits[~np.isnan(logits)]
+    counts = count_sides(probability_of(scored), request.cutoffs)
+    readers = [partial(_read_part, path) for path in job.part_files]
+    facets = write_facets(job.facets_file, readers, table_format.columns)
     return BulkResult(
         rows=ledger.rows,
         predicted=ledger.predicted,
@@ -343,18 +432,22 @@ def _summarise(
         negative=counts.negative,
         not_sure=counts.not_sure,
         positive=counts.positive,
-        seconds=round(_seconds_of(job), 3),
+        seconds=_seconds_so_far(job),
         is_complete=is_complete,
         repeated_ids=_count_repeated_ids(job, request.id_column),
         source_sha256=_hash_file(job.upload.table),
         facets=facets,
-        fit=look_at_fit(predictor, _sample_texts(job, logits), logits[~np.isnan(logits)]),
+        fit=look_at_fit(predictor, _sample_texts(job, logits), scored),
+        part_rows=tuple(sizes),
     )
 
 
-def _seconds_of(job: BulkJob) -> float:
-    abouts = (pq.read_schema(path).metadata[b"about"] for path in job.part_files)
-    return sum(PartAbout.model_validate_json(about).seconds for about in abouts)
+def _seconds_so_far(job: BulkJob) -> float:
+    """Return how long the table was scored, by all processes that did; a kill forgets what the last part took."""
+    try:
+        return float(read_json(job.path / CLOCK_NAME)["seconds"])
+    except ReviewscopeError:
+        return 0.0  # nothing was committed yet, or a power cut took it
 
 
 def _sample_texts(job: BulkJob, logits: NDArray[np.float32]) -> pa.Array:
@@ -374,13 +467,13 @@ def _sample_texts(job: BulkJob, logits: NDArray[np.float32]) -> pa.Array:
 def _count_repeated_ids(job: BulkJob, column: int | None) -> int | None:
     if column is None:
         return None
-    seen: set[bytes] = set()
-    rows: Counter[str] = Counter()
+    digests = [np.zeros(0, np.uint64)]
     for part in iterate_parts(job, [f"c{column}"]):
-        ids = part[f"c{column}"].drop_null()
-        rows["all"] += len(ids)
-        seen.update(hashlib.blake2b(value.encode(), digest_size=8).digest() for value in pc.unique(ids).to_pylist())
-    return rows["all"] - len(seen)
+        ids = part[f"c{column}"].drop_null().to_pylist()
+        joined = b"".join(hashlib.blake2b(value.encode(), digest_size=8).digest() for value in ids)
+        digests.append(np.frombuffer(joined, np.uint64))
+    found = np.sort(np.concatenate(digests))
+    return int((found[1:] == found[:-1]).sum())
 
 
 def _hash_file(path: Path) -> str:

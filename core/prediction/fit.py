@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from core.config import Section
-from core.evaluation.intervals import wilson_interval
+from core.evaluation.intervals import Z, wilson_interval
 from core.models.model_file import Calibration, Reference
 from core.preprocessing.corpus import cut_corpus
 from core.preprocessing.languages import NAMES, UNCLEAR, guess_languages
-from core.preprocessing.vocabulary import UNK
+from core.preprocessing.vocabulary import SPECIAL_TOKENS, UNK
 from core.wording import percent
 
 if TYPE_CHECKING:
@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from core.preprocessing.encoders import Encoder
 
 MOST_TEXTS = 2_000
-MOST_CHARACTERS = 5_000
+MOST_CHARACTERS = 5_000  # of one text
+MOST_IN_ALL = 1_500_000  # half a second's work
 MOST_RATES = 200
 A_MILLION = 1_000_000
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+LONGEST_SHOWN = 20
 # Of calibrated logits: fine near 0 and near certainty, where probabilities change most against each other.
 BIN_EDGES = (-5.0, -4.0, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 PRIOR = 4.0
+SHARE_OF_DROP = 0.5
+
+# From where on a difference is no longer small (amber), and from where on nothing can be said (red). Chosen on
+# validation reviews that were cut short, misspelt or picked by topic, and on the demo corpus; see docs/experiments.md.
+AMBER_SHORTER, RED_SHORTER = 0.5, 0.05  # of training's median length; twice as long is amber too
+AMBER_UNKNOWN, RED_UNKNOWN = 0.02, 0.25  # more than in training, as a share of all words
+AMBER_VOCABULARY, RED_VOCABULARY = 0.05, 0.16  # total variation between the rates of frequent words
+AMBER_CONFIDENCE, RED_CONFIDENCE = 0.02, 0.20  # below training's mean
+AMBER_LANGUAGE, RED_LANGUAGE = 0.1, 0.5  # of the texts whose language is clear look like another
+LEAST_CLEAR = 5
 
 Light = Literal["green", "amber", "red"]
 Floats = NDArray[np.float64]
@@ -34,6 +47,7 @@ NO_RECORD = (
     "This model keeps no record of its training reviews, so that nothing can be held beside this file. Train it again "
     "to get one, or label 50 rows."
 )
+NO_ROW = "No row was scored, so that there is nothing to say."
 ADVICE: dict[Light, str] = {
     "green": "Reads like the training reviews.",
     "amber": "Use with care.",
@@ -46,13 +60,15 @@ class FitFact(Section):
 
     Attributes:
         name: What is compared.
-        text: What was found, with numbers.
+        text: What was found, with numbers; it may quote words of the model's vocabulary.
         light: How near that is.
+        difference: What the texts do differently, to be put behind "These texts"; "" when it is small.
     """
 
     name: str
     text: str
     light: Light
+    difference: str = ""
 
 
 class Expected(Section):
@@ -64,6 +80,7 @@ class Expected(Section):
         high: Upper end.
         n: Rows that it is said of.
         n_validation: Validation reviews that it rests on.
+        allowance: How much of the interval, to each side, stands for what a lower confidence may hide.
     """
 
     value: float
@@ -71,16 +88,28 @@ class Expected(Section):
     high: float
     n: int
     n_validation: int
+    allowance: float
+
+    @property
+    def assumption(self) -> str:
+        """Return what it takes for granted, in plain words."""
+        said = (
+            f"From calibrated confidence. It assumes that texts err here as the {self.n_validation:,} validation "
+            "reviews with the same confidence did."
+        )
+        if round(100 * self.allowance, 1) == 0:
+            return said
+        return f"{said} The interval allows {100 * self.allowance:.1f} points more for the lower confidence."
 
 
 class Fit(Section):
     """How far a model may be believed on a file.
 
     Attributes:
-        light: None when nothing is known of what the model was trained on.
+        light: None when nothing is known of what the model was trained on, or no row has a score.
         facts: What was compared.
-        expected: None where the light is None or no row has a score.
-        advice: One sentence.
+        expected: None where the light is red or None.
+        advice: What to do, in a sentence or two.
     """
 
     light: Light | None
@@ -88,56 +117,153 @@ class Fit(Section):
     expected: Expected | None
     advice: str
 
+    @property
+    def verdict(self) -> str:
+        """Return the one line to read first."""
+        if self.expected is None:
+            return "Nobody can say yet"
+        return f"About {100 * self.expected.value:.0f} in 100 right"
+
+    @property
+    def reason(self) -> str:
+        """Return what the texts do differently, as a sentence; "" when nothing much."""
+        found = [fact.difference for fact in self.facts if fact.difference]
+        if not found:
+            return ""
+        *first, last = found
+        return f"These texts {', '.join(first)} and {last}." if first else f"These texts {last}."
+
 
 @dataclass(frozen=True)
 class TextProfile:
-    """What texts look like to a model's encoder; the fields are those of ``Reference``."""
+    """What N texts look like to a model's encoder.
+
+    Attributes:
+        words: As in ``Reference``, and so are ``unknown`` and ``language``.
+        rates: How often each of the vocabulary's first words stands among all words, float64 (W).
+        rate_errors: Standard errors of the rates, with texts as the unit, float64 (W).
+        language_share: Of the texts with a clear language, those that look like ``language``.
+        clear: How many have a clear one.
+    """
 
     words: tuple[int, int, int, int, int]
     unknown: float
-    rates: tuple[int, ...]
+    rates: Floats
+    rate_errors: Floats
     language: str | None
     language_share: float
+    clear: int
 
 
-def look_at_fit(predictor: "Predictor", texts: pa.Array, logits: NDArray[np.float32]) -> Fit:
+def look_at_fit(predictor: "Predictor", texts: pa.Array, logits: NDArray[np.floating], cut: float = 0.0) -> Fit:
     """Hold a scored file beside the validation reviews of its model's training.
 
     Args:
         predictor: The model that scored it.
-        texts: A random sample of the scored texts, at most ``MOST_TEXTS``.
+        texts: A random sample of the scored texts, large_string. At most ``MOST_TEXTS`` are read, fewer of long ones.
         logits: Of all scored rows, float (N); NaN, a row without a score, is left out.
+        cut: The verdict is positive where the logit is above it.
     """
     scores = logits[~np.isnan(logits)]
     calibration = predictor.calibration
     if calibration is None or calibration.reference is None:
         return Fit(light=None, facts=(), expected=None, advice=NO_RECORD)
     if not len(scores) or not len(texts):
-        return Fit(light=None, facts=(), expected=None, advice="No row was scored.")
-    profile = profile_texts(predictor.encoder, texts)
-    facts = compare(profile, calibration.reference, calibration, scores)
-    lights = {fact.light for fact in facts}
-    light: Light = "red" if "red" in lights else "amber" if "amber" in lights else "green"
-    return Fit(light=light, facts=facts, expected=expect_accuracy(calibration, scores), advice=ADVICE[light])
-
-
-def compare(
-    profile: TextProfile, reference: Reference, calibration: Calibration, logits: NDArray[np.float32]
-) -> tuple[FitFact, ...]:
-    """Return what sets a file apart."""
-    confidence = mean_confidence(logits, calibration.temperature)
-    return (
-        FitFact(name="Length", text=f"{profile.words[2]} words, training {reference.words[2]}", light="green"),
-        FitFact(
-            name="Unknown words",
-            text=f"{percent(profile.unknown)}, training {percent(reference.unknown)}",
-            light="green",
-        ),
-        FitFact(name="Confidence", text=f"{confidence:.2f}, training {reference.confidence:.2f}", light="green"),
-        FitFact(
-            name="Language", text=f"{percent(profile.language_share, 0)} {profile.language or 'unclear'}", light="green"
-        ),
+        return Fit(light=None, facts=(), expected=None, advice=NO_ROW)
+    profile, reference = profile_texts(predictor.encoder, _few_enough(texts)), calibration.reference
+    facts = (
+        _compare_length(profile, reference),
+        _compare_unknown(profile, reference),
+        _compare_vocabulary(profile, reference, predictor.encoder),
+        _compare_confidence(scores, calibration, reference),
+        _compare_language(profile, reference),
     )
+    light = max((fact.light for fact in facts), key=("green", "amber", "red").index)
+    expected = None if light == "red" else expect_accuracy(calibration, scores, cut)
+    return Fit(light=light, facts=facts, expected=expected, advice=ADVICE[light])
+
+
+def _few_enough(texts: pa.Array) -> pa.Array:
+    """Return so many of the texts that looking at them stays quick, spread evenly over all."""
+    spread = texts.take(pa.array(np.linspace(0, len(texts) - 1, min(len(texts), MOST_TEXTS)).astype(np.int64)))
+    lengths = np.minimum(pc.utf8_length(spread).to_numpy(), MOST_CHARACTERS)
+    most = max(int(len(spread) * min(1.0, MOST_IN_ALL / max(int(lengths.sum()), 1))), 1)
+    return spread.take(pa.array(np.linspace(0, len(spread) - 1, most).astype(np.int64)))
+
+
+def _compare_length(profile: TextProfile, reference: Reference) -> FitFact:
+    here, there = profile.words[2], reference.words[2]
+    text, ratio = f"{here:,} words, training {there:,}", here / max(there, 1)
+    light: Light = "red" if ratio < RED_SHORTER else "amber" if not AMBER_SHORTER <= ratio <= 2 else "green"
+    longer = "are much longer" if ratio > 1 else "are much shorter"
+    return FitFact(name="Length", text=text, light=light, difference=longer if light != "green" else "")
+
+
+def _compare_unknown(profile: TextProfile, reference: Reference) -> FitFact:
+    more = profile.unknown - reference.unknown
+    light = _light(more, AMBER_UNKNOWN, RED_UNKNOWN)
+    return FitFact(
+        name="Unknown words",
+        text=f"{percent(profile.unknown)}, training {percent(reference.unknown)}",
+        light=light,
+        difference="hold more words that the model does not know" if light != "green" else "",
+    )
+
+
+def _compare_vocabulary(profile: TextProfile, reference: Reference, encoder: "Encoder") -> FitFact:
+    """Compare how often the most frequent words stand; the one whose rate moved most is named."""
+    there = np.array(reference.rates, np.float64) / A_MILLION
+    words = _frequent_words(encoder)[: len(there)]
+    here, errors = profile.rates[: len(words)], profile.rate_errors[: len(words)]
+    apart = here - there[: len(words)]
+    if not len(apart):
+        return FitFact(name="Vocabulary", text="the model knows no word to compare", light="green")
+    # All other words are one more place, to which what these lose goes.
+    moved, noise = (np.abs(apart).sum() + abs(apart.sum())) / 2, np.sqrt(2 / np.pi) * errors.sum() / 2
+    # What as many texts of the same kind would differ by is taken off, as variances are.
+    shift = float(np.sqrt(max(moved**2 - noise**2, 0.0)))
+    most = int(np.abs(np.sqrt(here) - np.sqrt(there[: len(words)])).argmax())
+    word = encoder.vocabulary.words[words[most] - len(SPECIAL_TOKENS)][:LONGEST_SHOWN]
+    light = _light(shift, AMBER_VOCABULARY, RED_VOCABULARY)
+    text = f"differs by {percent(shift)}"
+    if light != "green":
+        text += f": “{word}” {percent(float(here[most]))}, training {percent(float(there[most]))}"
+    return FitFact(name="Vocabulary", text=text, light=light, difference="use other words" if light != "green" else "")
+
+
+def _compare_confidence(logits: NDArray[np.floating], calibration: Calibration, reference: Reference) -> FitFact:
+    here, error = mean_confidence(logits, calibration.temperature)
+    drop = reference.confidence - here
+    light = _light(drop, AMBER_CONFIDENCE, RED_CONFIDENCE) if drop > Z * error else "green"
+    return FitFact(
+        name="Confidence",
+        text=f"{here:.2f}, training {reference.confidence:.2f}",
+        light=light,
+        difference="leave the model less sure" if light != "green" else "",
+    )
+
+
+def _compare_language(profile: TextProfile, reference: Reference) -> FitFact:
+    if profile.language is None or profile.clear < LEAST_CLEAR or reference.language is None:
+        return FitFact(name="Language", text="cannot be told", light="green")
+    share = profile.language_share
+    if profile.language == reference.language:
+        light = _light(1 - share, AMBER_LANGUAGE, RED_LANGUAGE)
+        text = f"{percent(share, 0)} {profile.language}"
+        return FitFact(
+            name="Language", text=text, light=light,
+            difference=f"are not all {profile.language}" if light != "green" else "",
+        )  # fmt: skip
+    return FitFact(
+        name="Language",
+        text=f"looks like {profile.language} ({percent(share, 0)}), training {reference.language}",
+        light="red",
+        difference=f"look like {profile.language}",
+    )
+
+
+def _light(value: float, amber: float, red: float) -> Light:
+    return "red" if value > red else "amber" if value > amber else "green"
 
 
 def expect_accuracy(calibration: Calibration, logits: NDArray[np.floating], cut: float = 0.0) -> Expected | None:
@@ -151,7 +277,8 @@ def expect_accuracy(calibration: Calibration, logits: NDArray[np.floating], cut:
     of that variance makes a Wilson interval.
 
     It holds if texts with the same score err as often here as the validation reviews did, which nobody can know
-    without labels.
+    without labels. On texts of another kind a model grows less sure, but mostly not enough so (Guillory et al. 2021,
+    ICCV): half of what the mean confidence fell below training's is allowed to each side of the interval.
 
     Args:
         calibration: The model's.
@@ -162,23 +289,32 @@ def expect_accuracy(calibration: Calibration, logits: NDArray[np.floating], cut:
     if reference is None or not len(logits) or len(reference.bins) != len(BIN_EDGES) + 1:
         return None
     scores = logits.astype(np.float64)
-    scaled = scores / calibration.temperature
+    scaled, size = scores / calibration.temperature, len(reference.bins)
     bins = np.searchsorted(BIN_EDGES, scaled, "right")
-    size = len(reference.bins)
-    weights = np.bincount(bins, minlength=size) / len(scores)
-    n, positive = np.array(reference.bins, np.float64).T
-    is_positive = scores > cut
-    share_positive = np.bincount(bins, is_positive, size) / np.maximum(np.bincount(bins, minlength=size), 1)
-    sums = np.bincount(bins, _logistic(scaled), size)
-    prior = np.where(weights > 0, sums / np.maximum(np.bincount(bins, minlength=size), 1), 0.5)
-    p = (positive + PRIOR * prior) / (n + PRIOR)
-    right = share_positive * p + (1 - share_positive) * (1 - p)
+    rows = np.bincount(bins, minlength=size)
+    used = rows > 0
+    weights, above = rows[used] / len(scores), np.bincount(bins[scores > cut], minlength=size)[used] / rows[used]
+    prior = np.bincount(bins, _logistic(scaled), size)[used] / rows[used]
+    n, positive = np.array(reference.bins, np.float64)[used].T
+    # Away from 0 and 1, where a score beyond all measure would leave no variance.
+    share = ((positive + PRIOR * prior) / (n + PRIOR)).clip(1e-6, 1 - 1e-6)
+    right = above * share + (1 - above) * (1 - share)
     value = float((weights * right).sum())
-    of_bins = (weights**2 * p * (1 - p) / (n + PRIOR + 1)).sum()
+    # A verdict that is positive and one that is negative are right by 1 - share of each other.
+    of_bins = (weights**2 * (2 * above - 1) ** 2 * share * (1 - share) / (n + PRIOR + 1)).sum()
     of_rows = (weights * right * (1 - right)).sum() / len(scores)
     effective = value * (1 - value) / float(of_bins + of_rows)
     low, high = wilson_interval(value * effective, effective)
-    return Expected(value=value, low=low, high=high, n=len(scores), n_validation=calibration.n)
+    drop = reference.confidence - mean_confidence(scores, calibration.temperature)[0]
+    allowance = SHARE_OF_DROP * max(drop, 0.0)
+    return Expected(
+        value=value,
+        low=max(low - allowance, 0.0),
+        high=min(high + allowance, 1.0),
+        n=len(scores),
+        n_validation=calibration.n,
+        allowance=allowance,
+    )
 
 
 def profile_texts(encoder: "Encoder", texts: pa.Array) -> TextProfile:
@@ -191,22 +327,34 @@ def profile_texts(encoder: "Encoder", texts: pa.Array) -> TextProfile:
     texts = pc.utf8_slice_codeunits(texts, 0, MOST_CHARACTERS)
     corpus = cut_corpus(texts, encoder.config)
     is_word = pc.match_substring_regex(corpus.words, r"[\p{L}\p{N}]").to_numpy(False)
-    places = corpus.encoded.token_ids - 1
-    kept = is_word[places]
-    lengths = np.bincount(corpus.rows[kept], minlength=len(texts))
-    ids = encoder.vocabulary.look_up(corpus.words)[places[kept]]
-    total = max(len(ids), 1)
-    frequent = _frequent_words(encoder)
-    counts = np.bincount(ids, minlength=int(frequent.max(initial=0)) + 1)[frequent]
-    words = np.quantile(lengths, [0.05, 0.25, 0.5, 0.75, 0.95]).round().astype(int).tolist()
-    language, share = _main_language(texts)
+    kept = is_word[corpus.encoded.token_ids - 1]
+    rows = corpus.rows[kept]
+    ids = encoder.vocabulary.look_up(corpus.words)[corpus.encoded.token_ids[kept] - 1]
+    lengths, total = np.bincount(rows, minlength=len(texts)), max(len(ids), 1)
+    rates, errors = _rates(rows, ids, lengths, _frequent_words(encoder))
+    language, share, clear = _main_language(texts)
     return TextProfile(
-        tuple(words),
-        float((ids == UNK).sum() / total),
-        tuple(np.rint(A_MILLION * counts / total).astype(int).tolist()),
-        language,
-        share,
+        words=tuple(np.quantile(lengths, QUANTILES).round().astype(int).tolist()),
+        unknown=float((ids == UNK).sum() / total),
+        rates=rates,
+        rate_errors=errors,
+        language=language,
+        language_share=share,
+        clear=clear,
     )
+
+
+def _rates(
+    rows: NDArray[np.int64], ids: NDArray[np.int32], lengths: NDArray[np.int64], words: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Return how often each of some words (ids, ascending) stands among all words, and the standard errors."""
+    total = max(len(ids), 1)
+    places = np.searchsorted(words, ids).clip(max=max(len(words) - 1, 0))
+    found = words[places] == ids if len(words) else np.zeros(len(ids), np.bool_)
+    keys = rows[found] * len(words) + places[found]
+    counts = np.bincount(keys, minlength=len(lengths) * len(words)).reshape(len(lengths), len(words))
+    rates = counts.sum(axis=0) / total
+    return rates, np.sqrt(((counts - lengths[:, None] * rates) ** 2).sum(axis=0)) / total
 
 
 def build_reference(
@@ -220,39 +368,39 @@ def build_reference(
         logits: float (N), what the model gave them.
         temperature: Fitted on them.
     """
-    bins = np.searchsorted(BIN_EDGES, logits.astype(np.float64) / temperature, "right")
-    size = len(BIN_EDGES) + 1
+    bins, size = np.searchsorted(BIN_EDGES, logits.astype(np.float64) / temperature, "right"), len(BIN_EDGES) + 1
     n, positive = np.bincount(bins, minlength=size), np.bincount(bins[labels == 1], minlength=size)
     return Reference(
         words=profile.words,
         unknown=round(profile.unknown, 5),
-        rates=profile.rates,
+        rates=tuple(np.rint(A_MILLION * profile.rates).astype(int).tolist()),
         language=profile.language,
-        confidence=round(mean_confidence(logits, temperature), 5),
+        confidence=round(mean_confidence(logits, temperature)[0], 5),
         bins=tuple(zip(n.tolist(), positive.tolist(), strict=True)),
     )
 
 
-def mean_confidence(logits: NDArray[np.floating], temperature: float) -> float:
-    """Return the mean calibrated probability of the likelier class."""
-    return float(_logistic(np.abs(logits.astype(np.float64)) / temperature).mean())
+def mean_confidence(logits: NDArray[np.floating], temperature: float) -> tuple[float, float]:
+    """Return the mean calibrated probability of the likelier class, and its standard error."""
+    confidences = _logistic(np.abs(logits.astype(np.float64)) / temperature)
+    return float(confidences.mean()), float(confidences.std() / len(confidences) ** 0.5)
 
 
 def _frequent_words(encoder: "Encoder") -> NDArray[np.int64]:
     """Return the ids of the vocabulary's first words that are words, at most ``MOST_RATES``."""
     first = pa.array(encoder.vocabulary.words[: 2 * MOST_RATES], pa.large_string())
     is_word = pc.match_substring_regex(first, r"[\p{L}\p{N}]").to_numpy(False)
-    return np.flatnonzero(is_word)[:MOST_RATES] + 2
+    return np.flatnonzero(is_word)[:MOST_RATES] + len(SPECIAL_TOKENS)
 
 
-def _main_language(texts: pa.Array) -> tuple[str | None, float]:
-    """Return the language that most of the texts with a clear one look like, and its share of those."""
+def _main_language(texts: pa.Array) -> tuple[str | None, float, int]:
+    """Return the language that most of the texts with a clear one look like, its share of those, and their number."""
     found = guess_languages(texts)
     clear = found[found != UNCLEAR]
     if not len(clear):
-        return None, 0.0
+        return None, 0.0, 0
     counts = np.bincount(clear)
-    return NAMES[int(counts.argmax())], float(counts.max() / len(clear))
+    return NAMES[int(counts.argmax())], float(counts.max() / len(clear)), len(clear)
 
 
 def _logistic(scores: Floats) -> Floats:

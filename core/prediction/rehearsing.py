@@ -9,18 +9,19 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from core.config import Section
 from core.data.records import UNDECODABLE
 from core.data.tables import Reject, Row, TableFormat, read_rows
-from core.errors import JobError, TableError
+from core.errors import JobError
 from core.files import write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.bulk import Memory, score_rows, text_of
@@ -42,6 +43,7 @@ EXAMPLE_CHARACTERS = 300
 START_SECONDS = 4.0
 END_SECONDS = 0.5
 LEAST_SPREAD = 0.25
+WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -77,10 +79,10 @@ class Rehearsal(Section):
     load_seconds: float = Field(description="Loading the model.")
     rows: int = Field(description="Of the whole table, rejected ones too; an estimate unless is_counted.")
     is_counted: bool
-    row_seconds: float = Field(description="Reading and scoring one row more.")
-    count_seconds: float = Field(description="Reading alone one row more.")
-    spread: float = Field(description="How far the speed of the pieces lay apart: one standard deviation, relative.")
-    threads: int
+    read_seconds: float = Field(description="Reading one row more, the median of the pieces that were timed.")
+    row_seconds: float = Field(description="Reading and scoring one row more, the median too.")
+    row_seconds_low: float = Field(description="The same, of the piece that nine in ten were slower than.")
+    row_seconds_high: float = Field(description="The same, of the piece that one in ten was slower than.")
 
     @property
     def counts(self) -> Counts:
@@ -98,10 +100,11 @@ class Rehearsal(Section):
         Args:
             is_warm: A worker is there already; else its start counts.
         """
-        work = self.rows * (self.row_seconds + self.count_seconds)
-        middle = self.load_seconds + work + END_SECONDS + (0.0 if is_warm else START_SECONDS)
-        spread = max(LEAST_SPREAD, 2 * self.spread)
-        return Duration(middle, middle - spread * work, middle + spread * work + END_SECONDS)
+        beside = self.load_seconds + self.rows * self.read_seconds + END_SECONDS + (0.0 if is_warm else START_SECONDS)
+        low = min(self.row_seconds_low, self.row_seconds * (1 - LEAST_SPREAD))
+        high = max(self.row_seconds_high, self.row_seconds * (1 + LEAST_SPREAD))
+        each = (beside + self.rows * seconds for seconds in (self.row_seconds, low, high))
+        return Duration(*each)
 
 
 @dataclass(frozen=True)
@@ -136,33 +139,15 @@ class RehearsalJob(JobFolder):
 
 @dataclass
 class Pace:
-    """How long pieces of a table took."""
+    """How long one row took in each of the pieces of a table, in seconds: all of it, and reading it alone."""
 
-    rows: list[int]
-    seconds: list[float]
-    read_seconds: float = 0.0
+    rows: list[float] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
 
-    def add(self, rows: int, seconds: float, read_seconds: float) -> None:
-        """Enter a piece."""
-        self.rows.append(rows)
-        self.seconds.append(seconds)
-        self.read_seconds += read_seconds
-
-    @property
-    def row_seconds(self) -> float:
-        """Return the time of one row."""
-        return sum(self.seconds) / max(sum(self.rows), 1)
-
-    @property
-    def count_seconds(self) -> float:
-        """Return the time of reading one row."""
-        return self.read_seconds / max(sum(self.rows), 1)
-
-    @property
-    def spread(self) -> float:
-        """Return one standard deviation of the pieces' times a row, relative; 0 of fewer than three pieces."""
-        each = [seconds / rows for rows, seconds in zip(self.rows, self.seconds, strict=True)]
-        return stdev(each) / mean(each) if len(each) > 2 else 0.0
+    def add(self, count: int, seconds: float, read_seconds: float) -> None:
+        """Enter a piece of ``count`` rows."""
+        self.rows.append(seconds / count)
+        self.reads.append(read_seconds / count)
 
 
 def create_rehearsal(upload: Upload, request: BulkRequest) -> RehearsalJob:
@@ -206,8 +191,6 @@ def execute_rehearsal(job: RehearsalJob, reporter: JobReporter) -> None:
 def _rehearse(
     rows_file: Path, table_format: TableFormat, predictor: Predictor, request: BulkRequest, load_seconds: float
 ) -> Rehearsal:
-    import torch
-
     rows, memory, columns = read_rows(rows_file, table_format), Memory(), request.text_columns
     list(score_rows(predictor, [Row(0, ("first",) * len(table_format.columns))], columns))  # the first is always slow
     began = time.monotonic()
@@ -220,7 +203,7 @@ def _rehearse(
     probabilities = probability_of(logits[scored])
     rejects = [Unreadable(line=each.line, reason=each.reason) for chunk in chunks for each in chunk.rejects()]
     counts = count_sides(probabilities, request.cutoffs)
-    pace = Pace([], [])
+    pace = Pace()
     lines = sum(map(_lines_of, first))
     rows_read, lines_read, is_counted = _time_more(rows, predictor, request, memory, pace, seconds / max(len(first), 1))
     rows_read, lines_read = rows_read + len(first), lines_read + lines
@@ -240,10 +223,10 @@ def _rehearse(
         load_seconds=round(load_seconds, 4),
         rows=rows_read if is_counted else estimate_rows(rows_file, table_format, rows_read, lines_read),
         is_counted=is_counted,
-        row_seconds=pace.row_seconds,
-        count_seconds=pace.count_seconds,
-        spread=round(pace.spread, 4),
-        threads=torch.get_num_threads(),
+        read_seconds=median(pace.reads),
+        row_seconds=median(pace.rows),
+        row_seconds_low=float(np.quantile(pace.rows, 0.1)),
+        row_seconds_high=float(np.quantile(pace.rows, 0.9)),
     )
 
 
@@ -260,16 +243,13 @@ def _take_readable(rows: Iterator[Row | Reject], columns: tuple[int, ...]) -> li
 
 
 def _time_more(
-    rows: Iterator[Row | Reject],
-    predictor: Predictor,
-    request: BulkRequest,
-    memory: Memory,
-    pace: Pace,
+    rows: Iterator[Row | Reject], predictor: Predictor, request: BulkRequest, memory: Memory, pace: Pace,
     row_seconds: float,
-) -> tuple[int, int, bool]:
+) -> tuple[int, int, bool]:  # fmt: skip
     """Score pieces for about a second; return rows, physical lines, and whether the table ends there."""
     done, lines = 0, 0
-    while sum(pace.seconds) < TIMED_SECONDS:
+    until = time.monotonic() + TIMED_SECONDS
+    while time.monotonic() < until:
         size = min(max(int(PIECE_SECONDS / max(row_seconds, 1e-6)), 20), LARGEST_PIECE)
         began = time.monotonic()
         piece = list(islice(rows, size))
@@ -278,7 +258,7 @@ def _time_more(
             for _ in score_rows(predictor, piece, request.text_columns, memory):
                 pass
             pace.add(len(piece), time.monotonic() - began, read_seconds)
-            row_seconds = pace.row_seconds
+            row_seconds = median(pace.rows)
         done += len(piece)
         lines += sum(map(_lines_of, piece))
         if len(piece) < size:
@@ -314,26 +294,19 @@ def estimate_rows(rows_file: Path, table_format: TableFormat, rows: int, lines: 
     """
     is_csv = table_format.kind == "csv"
     encoding = table_format.encoding if is_csv else "utf-8"
+    bare = WITHOUT_MARK.get(encoding, encoding)  # the others would write a byte order mark before each line
     header_lines = table_format.header_line if is_csv else 1
     header_lines += sum(len(LINE_END.findall(name)) for name in table_format.columns)
-    try:
-        with rows_file.open(encoding=encoding, errors=UNDECODABLE, newline="") as file:
-            header = sum(map(len, islice(file, header_lines)))
-            read = sum(map(len, islice(file, lines)))
-            # Where the decoder stands is known in characters; how many bytes one takes, from a sample of them.
-            file.seek(0)
-            sample = file.read(header + read)
-    except OSError as error:
-        raise TableError(f"{rows_file.name!r} cannot be opened: {error.strerror}. Choose it again.") from error
-    bytes_of_character = len(sample.encode(encoding, "replace")) / max(len(sample), 1)
-    left = rows_file.stat().st_size / max(bytes_of_character, 1e-9) - header
-    return max(round(rows * left / max(read, 1)), rows)
+    with rows_file.open(encoding=encoding, errors=UNDECODABLE, newline="") as file:
+        header, read = (
+            sum(len(line.encode(bare, "replace")) for line in islice(file, count)) for count in (header_lines, lines)
+        )
+    return max(round(rows * (rows_file.stat().st_size - header) / max(read, 1)), rows)
 
 
 def _choose_examples(
-    rows: list[Row | Reject], scored: "np.ndarray[tuple[int], np.dtype[np.int64]]", probabilities: list[float],
-    columns: tuple[int, ...],
-) -> tuple[Example, ...]:  # fmt: skip
+    rows: list[Row | Reject], scored: NDArray[np.int64], probabilities: list[float], columns: tuple[int, ...]
+) -> tuple[Example, ...]:
     examples = []
     for place in np.unique(np.linspace(0, len(scored) - 1, min(MOST_EXAMPLES, len(scored))).astype(np.int64)):
         row = rows[scored[place]]

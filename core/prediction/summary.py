@@ -1,108 +1,76 @@
-"""What a scored table says: shares with intervals, by group and over time. Frames and arrays in, frames out.
+"""What a scored table says: shares with intervals, by group and over time, and where stars disagree.
 
-A probability inside the band of ``Cutoffs`` is "not sure" and counts on neither side; outside it is negative or
-positive by the threshold. A share positive is always of all scored rows, those not sure included.
+Everything is made of small numbers, one a record: its side, the code of its group, its day. A probability inside the
+band of ``Cutoffs`` is "not sure" and counts on neither side; outside it is negative or positive by the threshold. A
+share positive is always of all scored rows, those not sure included.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.evaluation.intervals import Interval, wilson_interval
+from core.evaluation.intervals import wilson_interval
+from core.evaluation.shares import SIDES, UNITS, Unit
+from core.evaluation.shares import Counts as Counts
 from core.model_settings import Cutoffs
+from core.prediction.predictor import probability_of
 
 USUAL = Cutoffs()
 BINS = 40
-MOST_DISTINCT = 200
 MOST_GROUPS = 20
 LEAST_IN_GROUP, LEAST_SHARE_IN_GROUP = 100, 0.02
 LEAST_IN_BUCKET, LEAST_SHARE_IN_BUCKET = 30, 0.05
 MOST_BUCKETS = 120
-DATE_SHARE = 0.95
-LONGEST_DATE = 40
-DATE_FORMATS = {
-    "ISO8601": "year-month-day",
-    "%Y/%m/%d": "year/month/day",
-    "%d.%m.%Y": "day.month.year",
-    "%d/%m/%Y": "day/month/year",
-    "%m/%d/%Y": "month/day/year",
-    "%d-%m-%Y": "day-month-year",
-    "%d %b %Y": "day month year",
-    "%d %B %Y": "day month year",
-    "%b %d, %Y": "month day, year",
-    "%B %d, %Y": "month day, year",
-}
-# A bare number such as 5 or 2019 is taken for a rating or a count, not for a date.
-DATE_LIKE = r"\D*\d+\D+\d+.*"
+NO_DAY = -(2**31)
+PIECE = 65_536  # rows at a time where numbers are made that are larger than those that are kept
 
-Unit = Literal["day", "week", "month", "quarter", "year"]
-UNITS: dict[Unit, str] = {"day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 Order = Literal["negative", "positive", "unsure"]
+NEGATIVE, NOT_SURE, POSITIVE = range(3)
+Mask = NDArray[np.bool_]
+Sides = NDArray[np.int8]
 
 
-class Counts(NamedTuple):
-    """How many scored rows lie on each side."""
+class Change(NamedTuple):
+    """The share positive of an earlier and a later half of a time, and the 95 % interval of later minus earlier."""
 
-    negative: int
-    not_sure: int
-    positive: int
-
-    @property
-    def scored(self) -> int:
-        """Return all of them."""
-        return sum(self)
-
-    @property
-    def share(self) -> float | None:
-        """Return the share positive; None of no rows."""
-        return self.positive / self.scored if self.scored else None
-
-    @property
-    def interval(self) -> Interval | None:
-        """Return the Wilson interval of the share positive; None of no rows."""
-        return wilson_interval(self.positive, self.scored) if self.scored else None
-
-
-@dataclass(frozen=True)
-class ColumnFacts:
-    """What a chart needs to know of a column before it is chosen.
-
-    Attributes:
-        distinct: Different values, blanks around them aside; ``MOST_DISTINCT`` + 1 stands for more.
-        groups: Values with rows enough to stand alone.
-        date_format: The key of ``DATE_FORMATS`` that its values follow, or None.
-    """
-
-    distinct: int
-    groups: int
-    date_format: str | None
-
-    @property
-    def is_choosable(self) -> bool:
-        """Tell whether shares by this column can be drawn."""
-        return 2 <= self.distinct <= MOST_DISTINCT
+    earlier: float
+    later: float
+    low: float
+    high: float
 
 
 def count_sides(probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> Counts:
     """Count the rows on each side; a NaN (a row without a score) counts nowhere."""
-    scored = probabilities[~np.isnan(probabilities)]
-    not_sure, positive = is_not_sure(scored, cutoffs), is_positive(scored, cutoffs)
-    return Counts(int((~not_sure & ~positive).sum()), int(not_sure.sum()), int(positive.sum()))
+    return counts_of(np.concatenate([np.zeros(0, np.int8), *_sides(probabilities, cutoffs)]))
 
 
-def is_not_sure(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> NDArray[np.bool_]:
-    """Tell which probabilities lie inside the band, as ``Cutoffs.side`` does of one."""
-    inside: NDArray[np.bool_] = (probabilities >= cutoffs.unsure_low) & (probabilities < cutoffs.unsure_high)
-    return inside
+def sides_of(logits: NDArray[np.float32], cutoffs: Cutoffs = USUAL) -> Sides:
+    """Return each row's side, int8 (N): a place in ``SIDES``, or -1 where the logit is NaN (a row without a score)."""
+    return np.concatenate([np.zeros(0, np.int8), *(next(_sides(each, cutoffs)) for each in _probabilities(logits))])
 
 
-def is_positive(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> NDArray[np.bool_]:
-    """Tell which probabilities are positive and not inside the band."""
-    return (probabilities > cutoffs.threshold) & ~is_not_sure(probabilities, cutoffs)
+def bins_of(logits: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Return into which of ``BINS`` equal bins each row's probability falls, int8 (N); -1 where it has none."""
+    edges = bin_edges()
+    found = [np.zeros(0, np.int8)]
+    for probabilities in _probabilities(logits):
+        places = np.minimum(np.searchsorted(edges, probabilities, side="right") - 1, BINS - 1)
+        found.append(np.where(np.isnan(probabilities), -1, places).astype(np.int8))
+    return np.concatenate(found)
+
+
+def bin_edges() -> NDArray[np.float64]:
+    """Return the ends of the bins of a probability; unlike linspace this hits 0.60 exactly."""
+    return np.arange(BINS + 1) / BINS
+
+
+def counts_of(sides: Sides, mask: Mask | None = None) -> Counts:
+    """Count the rows of a mask on each side."""
+    chosen = sides if mask is None else sides[mask]
+    return Counts(*(int(np.count_nonzero(chosen == side)) for side in range(3)))
 
 
 def least_rows(scored: int) -> int:
@@ -110,45 +78,53 @@ def least_rows(scored: int) -> int:
     return min(LEAST_IN_GROUP, max(10, int(np.ceil(LEAST_SHARE_IN_GROUP * scored))))
 
 
-def score_histogram(probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> pd.DataFrame:
-    """Count scores in ``BINS`` equal bins: low, high, side ("negative", "not sure", "positive"), count, below.
+def least_in_bucket(dated: int) -> int:
+    """Return how many rows a bucket of time needs to be drawn: 30, or 5 % of a smaller table, but at least 5."""
+    return min(LEAST_IN_BUCKET, max(5, int(np.ceil(LEAST_SHARE_IN_BUCKET * dated))))
+
+
+def score_histogram(
+    bins: NDArray[np.int8], sides: Sides, mask: Mask | None = None, cutoffs: Cutoffs = USUAL
+) -> pd.DataFrame:
+    """Count scores in ``BINS`` equal bins: bin, low, high, side ("negative", "not sure", "positive"), count, below.
 
     A bin that an end of the band lies inside has a row for each of its sides; ``below`` is the number of scores in the
     rows of the same bin before it, on which a bar of stacked sides stands.
     """
-    edges = np.arange(BINS + 1) / BINS  # unlike linspace this hits 0.60 exactly, so no bin lies on two sides there
-    scored = probabilities[~np.isnan(probabilities)]
-    not_sure, positive = is_not_sure(scored, cutoffs), is_positive(scored, cutoffs)
-    of_side = {"negative": scored[~not_sure & ~positive], "not sure": scored[not_sure], "positive": scored[positive]}
-    counts = {side: np.histogram(values, edges)[0] for side, values in of_side.items()}
-    below = dict(zip(counts, np.cumsum([np.zeros(BINS, np.int64), *counts.values()], axis=0), strict=False))
-    frame = pd.concat(
-        [
-            pd.DataFrame({"low": edges[:-1], "high": edges[1:], "side": side, "count": counts[side],
-                          "below": below[side]})
-            for side in counts
-        ],
-        ignore_index=True,
-    )  # fmt: skip
-    middle_side = [cutoffs.side(float(middle)) for middle in (frame["low"] + frame["high"]) / 2]
-    is_shown = (frame["count"] > 0) | (frame["side"] == middle_side)
-    return frame[is_shown].sort_values(["low", "below"], kind="stable").reset_index(drop=True)
+    counts = _tally(bins, BINS, sides, mask)
+    edges = bin_edges()
+    middle_side = [SIDES.index(cutoffs.side(float(middle))) for middle in (edges[:-1] + edges[1:]) / 2]
+    rows = [
+        (place, edges[place], edges[place + 1], SIDES[side], counts[place, side], counts[place, :side].sum())
+        for place in range(BINS)
+        for side in range(3)
+        if counts[place, side] or side == middle_side[place]
+    ]
+    return pd.DataFrame(rows, columns=["bin", "low", "high", "side", "count", "below"])
 
 
-def share_by_group(values: pd.Series, probabilities: NDArray[np.float64], cutoffs: Cutoffs = USUAL) -> pd.DataFrame:
+def share_by_group(
+    codes: NDArray[np.integer], values: Sequence[str], sides: Sides, mask: Mask | None = None
+) -> pd.DataFrame:
     """Return the share positive by a column's values, highest first.
 
-    The columns are group, n, positive, share, low, high, pooled. Values with fewer rows than ``least_rows``, and those
-    beyond the ``MOST_GROUPS`` largest, are one row at the end, with ``pooled`` the number of values in it (else 0) and
-    an empty name. Blanks around a value do not make another; a row without a score is left out.
+    The columns are group, code, n, positive, share, low, high, pooled. Values with fewer rows than ``least_rows``, and
+    those beyond the ``MOST_GROUPS`` largest, are one row at the end, with ``pooled`` the number of values in it (else
+    0), an empty name and code -1. A row without a score, or whose code is -1, is left out.
+
+    Args:
+        codes: Which of the values each row has, integers (N).
+        values: What the codes stand for.
+        sides: Of ``sides_of``, int8 (N).
+        mask: The rows that count, bool (N); all when None.
     """
-    is_scored = ~np.isnan(probabilities)
-    frame = pd.DataFrame(
-        {"group": _plain(values)[is_scored], "is_positive": is_positive(probabilities[is_scored], cutoffs)}
+    counts = _tally(codes, len(values), sides, mask)
+    groups = pd.DataFrame(
+        {"group": list(values), "code": range(len(values)), "n": counts.sum(axis=1), "positive": counts[:, POSITIVE]}
     )
-    groups = frame.groupby("group", observed=True)["is_positive"].agg(n="size", positive="sum").reset_index()
-    groups = groups.sort_values(["n", "group"], ascending=[False, True], kind="stable").reset_index(drop=True)
-    stands_alone = (groups["n"] >= least_rows(int(is_scored.sum()))) & (groups.index < MOST_GROUPS)
+    groups = groups[groups["n"] > 0].sort_values(["n", "group"], ascending=[False, True], kind="stable")
+    groups = groups.reset_index(drop=True)
+    stands_alone = (groups["n"] >= least_rows(int(groups["n"].sum()))) & (groups.index < MOST_GROUPS)
     small = groups[~stands_alone]
     if len(small) == 1:  # one group pooled alone would only lose its name
         stands_alone[:] = True
@@ -157,109 +133,154 @@ def share_by_group(values: pd.Series, probabilities: NDArray[np.float64], cutoff
     if small.empty:
         return shown.reset_index(drop=True)
     rest = pd.DataFrame(
-        {"group": [""], "n": [small["n"].sum()], "positive": [small["positive"].sum()], "pooled": [len(small)]}
-    )
+        {"group": [""], "code": [-1], "n": [small["n"].sum()], "positive": [small["positive"].sum()],
+         "pooled": [len(small)]}
+    )  # fmt: skip
     return pd.concat([shown, _with_shares(rest)], ignore_index=True)
 
 
 def share_over_time(
-    days: pd.Series, probabilities: NDArray[np.float64], unit: Unit | None = None, cutoffs: Cutoffs = USUAL
+    days: NDArray[np.int32], sides: Sides, unit: Unit | None = None, mask: Mask | None = None
 ) -> tuple[Unit, pd.DataFrame]:
     """Return the share positive by day, week, month, quarter or year: start, n, positive, share, low, high.
 
     Every bucket between the first and the last is there; share and interval of one with fewer rows than
-    ``least_in_bucket`` are NaN, so that a line is left open there.
+    ``least_in_bucket`` are NaN, so that a line is left open there. A week begins on Monday.
 
     Args:
-        days: Of ``parse_days``; NaT where there is none.
-        probabilities: Of the same rows; NaN where there is none.
+        days: Days since 1970, int32 (N); ``NO_DAY`` where there is none.
+        sides: Of ``sides_of``, int8 (N).
         unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None.
-        cutoffs: Say what is positive.
+        mask: The rows that count, bool (N); all when None.
     """
-    has_both = days.notna().to_numpy() & ~np.isnan(probabilities)
-    days, positive = days[has_both], is_positive(probabilities[has_both], cutoffs)
-    unit = unit or _finest_unit(days)
-    buckets = pd.DataFrame({"start": days.dt.to_period(UNITS[unit]), "is_positive": positive})
-    found = pd.DataFrame(buckets.groupby("start")["is_positive"].agg(n="size", positive="sum"))
-    if len(found):
-        every = pd.period_range(found.index.min(), found.index.max(), freq=UNITS[unit])
-        found = found.reindex(every, fill_value=0)
-    frame = _with_shares(found.rename_axis("start").reset_index())
-    frame["start"] = frame["start"].dt.start_time if len(frame) else pd.to_datetime([])
-    frame.loc[frame["n"] < least_in_bucket(len(days)), ["share", "low", "high"]] = np.nan
+    chosen = (days != NO_DAY) & (sides >= 0)
+    if mask is not None:
+        chosen &= mask
+    dated, is_positive = days[chosen], sides[chosen] == POSITIVE
+    if not len(dated):
+        return unit or "year", _with_shares(pd.DataFrame({"start": pd.to_datetime([]), "n": [], "positive": []}))
+    # Days are counted once, then days are put together: there are far fewer of them than rows.
+    first = int(dated.min())
+    n = np.bincount(dated - first)
+    positive = np.bincount(dated[is_positive] - first, minlength=len(n))
+    occurring = np.flatnonzero(n)
+    n, positive, calendar = n[occurring], positive[occurring], first + occurring
+    unit = unit or _finest_unit(calendar, n)
+    places = bucket_of(calendar, unit)
+    every = np.arange(places[0], places[-1] + 1)
+    frame = pd.DataFrame(
+        {
+            "start": pd.to_datetime(start_of(every, unit).astype("datetime64[D]").astype("datetime64[s]")),
+            "n": np.bincount(places - places[0], n, len(every)).astype(np.int64),
+            "positive": np.bincount(places - places[0], positive, len(every)).astype(np.int64),
+        }
+    )
+    frame = _with_shares(frame)
+    frame.loc[frame["n"] < least_in_bucket(int(n.sum())), ["share", "low", "high"]] = np.nan
     return unit, frame
 
 
-def least_in_bucket(dated: int) -> int:
-    """Return how many rows a bucket of time needs to be drawn: 30, or 5 % of a smaller table, but at least 5."""
-    return min(LEAST_IN_BUCKET, max(5, int(np.ceil(LEAST_SHARE_IN_BUCKET * dated))))
+def bucket_of(days: NDArray[np.integer], unit: Unit) -> NDArray[np.int64]:
+    """Return a running number of the day, week, month, quarter or year that days since 1970 lie in, int64 (N)."""
+    whole = days.astype(np.int64)
+    if unit == "day":
+        return whole
+    if unit == "week":
+        return (whole + 3) // 7  # 1 January 1970 was a Thursday
+    months = whole.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return months // {"month": 1, "quarter": 3, "year": 12}[unit]
 
 
-def look_at_column(values: pd.Series, is_scored: NDArray[np.bool_]) -> ColumnFacts:
-    """Find out what charts a column is fit for, from all its rows."""
-    plain = _plain(values)
-    counts = plain[is_scored].value_counts()
-    groups = int((counts >= least_rows(int(is_scored.sum()))).sum())
-    return ColumnFacts(min(len(counts), MOST_DISTINCT + 1), groups, find_date_format(plain))
+def start_of(buckets: NDArray[np.int64], unit: Unit) -> NDArray[np.int64]:
+    """Return the first day of buckets of ``bucket_of``, days since 1970, int64 (N)."""
+    if unit == "day":
+        return buckets
+    if unit == "week":
+        return buckets * 7 - 3
+    months = (buckets * {"month": 1, "quarter": 3, "year": 12}[unit]).astype("datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64)
 
 
-def find_date_format(values: pd.Series) -> str | None:
-    """Return the format by which most values are dates, if ``DATE_SHARE`` of those not empty are; the first of equals.
+def last_day_of(start: int, unit: Unit) -> int:
+    """Return the last day of the bucket that begins on a day, both in days since 1970."""
+    return int(start_of(bucket_of(np.array([start]), unit) + 1, unit)[0]) - 1
 
-    Where the days are all below 13, day/month/year goes before month/day/year; whoever shows the dates says so.
+
+def change_over_time(frame: pd.DataFrame) -> Change | None:
+    """Return the shares of the earlier and the later half of a time, or None where a half has no rows.
+
+    The halves have equal numbers of buckets, the middle one of an odd number in neither. The interval of the difference
+    is Newcombe's, of two Wilson intervals (Newcombe 1998, Statistics in Medicine 17, method 10).
+
+    Args:
+        frame: Of ``share_over_time``.
     """
-    filled = _plain(values)
-    filled = filled[filled != ""]
-    sample = filled.iloc[:1_000]
-    looks_right = sample.str.fullmatch(DATE_LIKE) & (sample.str.len() <= LONGEST_DATE)
-    if not looks_right.mean() >= DATE_SHARE - 0.1:  # also when there is no value at all
+    half = len(frame) // 2
+    sums = [part[["positive", "n"]].sum().astype(int).tolist() for part in (frame[:half], frame[len(frame) - half :])]
+    if not half or not all(n for _, n in sums):
         return None
-    shares = {name: float(parse_days(filled, name).notna().mean()) for name in DATE_FORMATS}
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] >= DATE_SHARE else None
-
-
-def parse_days(values: pd.Series, date_format: str) -> pd.Series:
-    """Read texts as moments without a zone, NaT where a text is none; a zone in the text is turned into UTC."""
-    moments = pd.to_datetime(_plain(values), format=date_format, errors="coerce", utc=True)
-    return moments.dt.tz_localize(None)
+    (earlier, low_1, high_1), (later, low_2, high_2) = (
+        (positive / n, *wilson_interval(positive, n)) for positive, n in sums
+    )
+    down = np.hypot(later - low_2, high_1 - earlier)
+    up = np.hypot(high_2 - later, earlier - low_1)
+    return Change(earlier, later, float(later - earlier - down), float(later - earlier + up))
 
 
 def order_rows(
-    probabilities: NDArray[np.float64], order: Order, most: int, cutoffs: Cutoffs = USUAL
+    logits: NDArray[np.float32], order: Order, most: int, cutoffs: Cutoffs = USUAL, mask: Mask | None = None
 ) -> NDArray[np.int64]:
     """Return the places of the ``most`` first scored rows in an order; of equals the earlier comes first.
 
     The least sure are those nearest to the threshold.
     """
-    distance = np.abs(probabilities - cutoffs.threshold)
-    keys = {"negative": probabilities, "positive": -probabilities, "unsure": distance}[order]
-    places = np.argsort(keys, kind="stable")  # NaN goes last
-    return places[: min(most, int((~np.isnan(probabilities)).sum()))]
+    has_score = ~np.isnan(logits)
+    places = np.flatnonzero(has_score if mask is None else has_score & mask)
+    chosen = logits[places]
+    if order == "unsure":
+        chosen = np.concatenate(
+            [chosen[:0], *(np.abs(each - cutoffs.threshold).astype(np.float64) for each in _probabilities(chosen))]
+        )
+    keys = -chosen if order == "positive" else chosen
+    if len(keys) > most:
+        # No need to sort a million for ten of them; those that equal the last one wanted stay in, in their order.
+        near = np.flatnonzero(keys <= np.partition(keys, most - 1)[most - 1])
+        places, keys = places[near], keys[near]
+    return places[np.argsort(keys, kind="stable")][:most]
 
 
-def default_column(facts: Iterable[ColumnFacts]) -> int | None:
-    """Return the place of the column to show shares by first: the one with the most groups that stand alone.
-
-    A date is the other chart's; a column of numbers or codes has no better claim than another. None when no column is
-    choosable.
-    """
-    claims = [
-        (one.date_format is None, min(one.groups, MOST_GROUPS), -one.distinct, -place)
-        for place, one in enumerate(facts)
-        if one.is_choosable
-    ]
-    return -max(claims)[3] if claims else None
+def _probabilities(logits: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
+    """Give the probabilities of positive piece by piece: whole they would take twice the memory of the logits."""
+    for start in range(0, len(logits), PIECE):
+        yield probability_of(logits[start : start + PIECE])
 
 
-def _plain(values: pd.Series) -> pd.Series:
-    return values.fillna("").astype(str).str.strip().reset_index(drop=True)
+def _sides(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> Iterator[Sides]:
+    for start in range(0, len(probabilities), PIECE):
+        piece = probabilities[start : start + PIECE]
+        sides = np.where(piece > cutoffs.threshold, POSITIVE, NEGATIVE).astype(np.int8)
+        sides[(piece >= cutoffs.unsure_low) & (piece < cutoffs.unsure_high)] = NOT_SURE
+        sides[np.isnan(piece)] = -1
+        yield sides
 
 
-def _finest_unit(days: pd.Series) -> Unit:
-    for unit, code in UNITS.items():
-        counts = days.dt.to_period(code).value_counts()
-        if 0 < len(counts) <= MOST_BUCKETS and counts.median() >= least_in_bucket(len(days)):
+def _tally(codes: NDArray[np.integer], size: int, sides: Sides, mask: Mask | None) -> NDArray[np.int64]:
+    """Count rows by code and side, int64 (size, 3); a negative code or side counts nowhere."""
+    counts = np.zeros((size + 1) * 4, np.int64)
+    for start in range(0, len(codes), PIECE):
+        piece = slice(start, start + PIECE)
+        keys = (codes[piece].astype(np.int64) + 1) * 4 + sides[piece] + 1
+        counts += np.bincount(keys if mask is None else keys[mask[piece]], minlength=len(counts))
+    return counts.reshape(size + 1, 4)[1:, 1:]
+
+
+def _finest_unit(calendar: NDArray[np.int64], n: NDArray[np.int64]) -> Unit:
+    least = least_in_bucket(int(n.sum()))
+    for unit in UNITS:
+        places = bucket_of(calendar, unit)
+        counts = np.bincount(places - places[0], n)
+        counts = counts[counts > 0]
+        if len(counts) <= MOST_BUCKETS and np.median(counts) >= least:
             return unit
     return "year"
 

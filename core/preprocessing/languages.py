@@ -11,7 +11,7 @@ from core.preprocessing.cleaning import HTML_TAG
 
 # Small words that hardly a text can do without; one that two languages share counts for both.
 SMALL_WORDS: Mapping[str, str] = {
-    "English": "the and of to in is it that was for with this but are have not you they be at as my on i we so from had",
+    "English": "the and of to in is it that was for with this but are have not you they be at as my on i we so from",
     "German": "der die das und ist nicht ich ein eine es zu mit den von auf für im sich auch war wir sehr aber wie dem",
     "French": "le la les et est un une des que qui pas pour dans ce je il du en avec mais très nous vous sur plus",
     "Spanish": "el la los las y es un una que de no en por con para se lo muy pero como mi su al del más me",
@@ -22,7 +22,7 @@ SMALL_WORDS: Mapping[str, str] = {
     "Swedish": "och att det är en ett som på inte jag med för den av till har men så var mycket om vi min",
     "Danish": "og at det er en et som på ikke jeg med for den af til har men så var meget om vi min der",
     "Turkish": "ve bir bu çok da de için ama ne ile gibi daha en ben olarak değil var yok kadar sonra her şey mi",
-    "Indonesian": "yang dan di ini itu dengan untuk tidak dari saya ada ke sangat bisa karena juga sudah tapi lebih akan",
+    "Indonesian": "yang dan di ini itu dengan untuk tidak dari saya ada ke sangat bisa karena juga sudah tapi akan",
 }
 SCRIPTS: Mapping[str, str] = {
     "Cyrillic letters": r"\p{Cyrillic}",

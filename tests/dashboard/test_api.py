@@ -1,5 +1,7 @@
-"""``POST /api/v1/predict``: what it takes, what it gives, what it refuses."""
+"""The routes for programs: what they take, what they give, what they refuse."""
 
+import hashlib
+import io
 import json
 import threading
 import time
@@ -9,12 +11,19 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from streamlit.web.server.starlette.starlette_gzip_middleware import SelectiveGZipMiddleware
 
+from core.job_folder import JobReporter
 from core.model_settings import ModelSettings, save_settings
+from core.prediction.bulk_job import BulkRequest, create_bulk_job, execute_bulk
+from core.prediction.exporting import ExportJob, create_export, execute_export
 from core.prediction.predictor import Predictor
+from core.prediction.uploads import save_upload
 from dashboard import api
+from dashboard.guard import ticket_for
 
 URL = "/api/v1/predict"
 GOOD, BAD = "A wonderful, moving film. I loved it!", "A dull, terrible waste of time."
@@ -22,7 +31,11 @@ GOOD, BAD = "A wonderful, moving film. I loved it!", "A dull, terrible waste of 
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
-    yield TestClient(Starlette(routes=[api.build_routes()]), "http://127.0.0.1:8501", raise_server_exceptions=False)
+    yield TestClient(
+        Starlette(routes=[api.build_routes()], middleware=[Middleware(SelectiveGZipMiddleware)]),
+        "http://127.0.0.1:8501",
+        raise_server_exceptions=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +182,65 @@ def test_every_route_is_behind_the_guard(client: TestClient) -> None:
             ):
                 answer = client.request(method, path, headers=headers)
                 assert answer.status_code == 403, (method, path, headers)
+
+
+@pytest.fixture
+def export(starter: Predictor) -> ExportJob:
+    upload = save_upload(io.BytesIO(b"text\nA wonderful film.\n" + b"So dull.\n" * 20_000), "Zwei Filme \u00fc.csv")
+    request = BulkRequest(model="starter", model_sha256=starter.sha256, text_columns=(0,))
+    job = create_bulk_job(upload, request)
+    execute_bulk(job, JobReporter(job))
+    made = create_export(job)
+    execute_export(made, JobReporter(made))
+    return made
+
+
+def test_a_file_is_streamed_whole_under_its_own_name_and_never_shown(client: TestClient, export: ExportJob) -> None:
+    answer = client.get(api.file_path(export), headers={"Accept-Encoding": "gzip", "Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 200 and answer.content == export.table_file.read_bytes()
+    assert answer.headers["content-length"] == str(export.table_file.stat().st_size)
+    assert answer.headers["content-disposition"] == ("attachment; filename*=utf-8''Zwei%20Filme%20%C3%BC-scored.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    part = client.get(api.file_path(export), headers={"Range": "bytes=3-9"})
+    assert part.status_code == 206 and part.content == export.table_file.read_bytes()[3:10]
+
+
+def test_what_is_known_of_a_file_goes_with_it(client: TestClient, export: ExportJob) -> None:
+    answer = client.get(api.file_path(export, "about"))
+    assert answer.json()["sha256"] == hashlib.sha256(export.table_file.read_bytes()).hexdigest()
+    assert answer.headers["content-disposition"].endswith("-scored.csv.json")
+
+
+def test_a_link_from_another_site_gets_no_file(client: TestClient, export: ExportJob) -> None:
+    assert client.get(api.file_path(export), headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+def test_off_loopback_a_page_s_own_link_is_enough(
+    client: TestClient, export: ExportJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.headers["X-Forwarded-For"] = "203.0.113.9"
+    path = api.file_path(export)
+    assert client.get(path).status_code == 403
+    assert client.get(f"{path}?{ticket_for(path)}").status_code == 200
+    assert client.get(f"{api.file_path(export, 'about')}?{ticket_for(path)}").status_code == 403
+
+
+def test_an_address_of_no_file_gets_404_whatever_it_tries(client: TestClient, export: ExportJob) -> None:
+    job, upload = export.bulk, export.bulk.upload
+    export.mask_file.write_bytes(b"secret")
+    for path in (
+        f"{upload.upload_id}/{job.job_id}/{export.job_id}/state.json",
+        f"{upload.upload_id}/{job.job_id}/{export.job_id}/..%2F..%2Fresult.json",
+        f"{upload.upload_id}/{job.job_id}/export-000000000000/table",
+        f"{upload.upload_id}/job-000000000000/{export.job_id}/table",
+        f"%2e%2e/{job.job_id}/{export.job_id}/table",
+        f"nothing/{job.job_id}/{export.job_id}/table",
+        f"{upload.upload_id}/{job.job_id}/..%2f{export.job_id}/table",
+        f"{upload.upload_id}/{job.job_id}/{export.job_id}/table%00",
+    ):
+        assert client.get(f"/api/v1/files/{path}").status_code == 404, path
+    export.table_file.unlink()
+    assert client.get(api.file_path(export)).status_code == 404
 
 
 def test_a_fault_of_ours_is_one_sentence_without_a_traceback(

@@ -28,6 +28,9 @@ class ReadableTable:
     header_line: int = 1
     asked_encoding: str | None = None
     asked_delimiter: str | None = None
+    is_guessed: bool = False
+    has_header: bool = True
+    asked_header: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -540,6 +543,75 @@ ENCODINGS = (
         asked_encoding="utf-8",
     ),
     ReadableTable(
+        "utf-16-le-without-a-mark",
+        "id,text\n1,good é\n".encode("utf-16-le"),
+        ID_TEXT,
+        rows(2, ("1", "good é")),
+        encoding="utf-16-le",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "utf-16-be-without-a-mark",
+        "id,text\n1,good 😀\n".encode("utf-16-be"),
+        ID_TEXT,
+        rows(2, ("1", "good 😀")),
+        encoding="utf-16-be",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "chinese-utf-16-without-a-mark",
+        "文本,标签\n".encode("utf-16-le") + "好的电影好的电影,好\n".encode("utf-16-le") * 9,
+        ("文本", "标签"),
+        rows(2, *[("好的电影好的电影", "好")] * 9),
+        encoding="utf-16-le",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "cp1252-not-asked",
+        b"id,text\r\n1,good\r\n2,caf\xe9 \x93so\x94 \x80\r\n",
+        ID_TEXT,
+        rows(2, ("1", "good"), ("2", "café “so” €")),
+        encoding="cp1252",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "byte-that-the-code-page-lacks-not-asked",
+        b"id,text\n1,caf\xe9 \x9d\n",
+        ID_TEXT,
+        rows(2, ("1", "café \x9d")),
+        encoding="iso8859-1",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "overlong-utf-8-is-no-utf-8",
+        b"id,text\n1,\xc0\xaf\n",
+        ID_TEXT,
+        rows(2, ("1", "À¯")),
+        encoding="cp1252",
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "bad-byte-after-a-mark",
+        codecs.BOM_UTF8 + b"id\rtext\r\xff\rgood\r",
+        ("id",),
+        (Row(2, ("text",)), Reject(3, "byte 0xff does not fit the encoding", "\\xff"), Row(4, ("good",))),
+        encoding="utf-8-sig",
+    ),
+    ReadableTable(
+        "utf-8-cut-short",
+        "id,text\n1,é".encode()[:-1],
+        ID_TEXT,
+        (Reject(2, "byte 0xc3 does not fit the encoding", "1,\\xc3"),),
+        is_guessed=True,
+    ),
+    ReadableTable(
+        "one-bad-line-among-sound-utf-8",
+        "id,text\n1,é è\n".encode() + b"2,caf\xe9\n3,ok\n",
+        ID_TEXT,
+        (Row(2, ("1", "é è")), Reject(3, "byte 0xe9 does not fit the encoding", "2,caf\\xe9"), Row(4, ("3", "ok"))),
+        is_guessed=True,
+    ),
+    ReadableTable(
         "nul-characters",
         b'id,text\n1,a\x00b\n2,"c\n\x00"\n3,d\n',
         ID_TEXT,
@@ -557,6 +629,82 @@ ENCODINGS = (
     ),
 )
 
+REVIEW = "It was a long and very slow evening, and still I would go again."
+OTHER = "Nobody in the whole room laughed, not even once, which says it all."
+HEADERS = (
+    ReadableTable(
+        "numbers-above-numbers",
+        b"1,good\n2,bad\n3,fine\n",
+        ("column 1", "column 2"),
+        rows(1, ("1", "good"), ("2", "bad"), ("3", "fine")),
+        header_line=0,
+        has_header=False,
+    ),
+    ReadableTable(
+        "dates-above-dates",
+        b"good;2024-01-02 10:00\nbad;2024-01-03 11:30\n",
+        ("column 1", "column 2"),
+        rows(1, ("good", "2024-01-02 10:00"), ("bad", "2024-01-03 11:30")),
+        delimiter=";",
+        header_line=0,
+        has_header=False,
+    ),
+    ReadableTable(
+        "list-of-reviews-without-a-header",
+        f"{REVIEW}\n{OTHER}\nFine.\n".encode(),
+        ("column 1",),
+        rows(1, (REVIEW,), (OTHER,), ("Fine.",)),
+        delimiter=";",
+        header_line=0,
+        has_header=False,
+    ),
+    ReadableTable(
+        "labels-that-come-again",
+        b"positive,Great\nnegative,Bad\npositive,Nice\npositive,Good\n",
+        ("column 1", "column 2"),
+        rows(1, ("positive", "Great"), ("negative", "Bad"), ("positive", "Nice"), ("positive", "Good")),
+        header_line=0,
+        has_header=False,
+    ),
+    ReadableTable(
+        "first-row-split-otherwise",
+        b"1,good\n2\n3,fine\n",
+        ("column 1", "column 2"),
+        (Row(1, ("1", "good")), Reject(2, "1 field where the first row has 2", "2"), Row(3, ("3", "fine"))),
+        header_line=0,
+        has_header=False,
+    ),
+    ReadableTable(
+        "separator-line-and-no-header",
+        b"sep=;\n1;good\n2;bad\n",
+        ("column 1", "column 2"),
+        rows(2, ("1", "good"), ("2", "bad")),
+        delimiter=";",
+        header_line=1,
+        has_header=False,
+    ),
+    ReadableTable(
+        "no-header-asked",
+        b"id,text\n1,a\n",
+        ("column 1", "column 2"),
+        rows(1, ("id", "text"), ("1", "a")),
+        header_line=0,
+        has_header=False,
+        asked_header=False,
+    ),
+    ReadableTable("header-asked", b"1,good\n2,bad\n", ("1", "good"), rows(2, ("2", "bad")), asked_header=True),
+    ReadableTable("years-as-names", b"2019,2020\n5,6\n7,8\n", ("2019", "2020"), rows(2, ("5", "6"), ("7", "8"))),
+    ReadableTable("places-as-names", b"0,1\n5,6\n7,8\n", ("0", "1"), rows(2, ("5", "6"), ("7", "8"))),
+    ReadableTable("index-without-a-name", b",0,1\n0,5,6\n", ("", "0", "1"), rows(2, ("0", "5", "6"))),
+    ReadableTable(
+        "question-as-a-name",
+        b"What did you think of the film in your own words?\nI would see it again\nNever again\n",
+        ("What did you think of the film in your own words?",),
+        rows(2, ("I would see it again",), ("Never again",)),
+    ),
+    ReadableTable("one-row-of-numbers", b"1,2\n", ("1", "2")),
+)
+
 SOMETHING_ELSE = (
     RefusedTable("empty-file", b"", ("is empty",)),
     RefusedTable("only-a-mark", codecs.BOM_UTF8, ("is empty",)),
@@ -566,10 +714,9 @@ SOMETHING_ELSE = (
     RefusedTable("xlsx", zipped("[Content_Types].xml", "xl/workbook.xml"), ("an Excel file (.xlsx)", "Save it as CSV")),
     RefusedTable("ods", zipped("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), ("OpenDocument", "Save it")),
     RefusedTable("zip", zipped("reviews.csv"), ("a ZIP archive", "Unpack it")),
-    RefusedTable(
-        "xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500, ("an old Excel file (.xls)", "Save it as CSV")
-    ),
-    RefusedTable("parquet", b"PAR1\x15\x04\x15\0PAR1", ("a Parquet file",)),
+    RefusedTable("xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500, ("an old Excel file (.xls)", "or CSV")),
+    RefusedTable("parquet", b"PAR1\x15\x04\x15\0PAR1", ("a Parquet file", "Export its table as CSV")),
+    RefusedTable("parquet-cut-short", b"PAR1\x15\x04\x15\0", ("whose end is missing",)),
     RefusedTable("gzip", gzip.compress(b"id,text\n"), ("a gzip archive (.gz)", "Unpack it")),
     RefusedTable("pdf", b"%PDF-1.7\n", ("a PDF document",)),
     RefusedTable("png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ("a PNG picture",)),
@@ -582,28 +729,21 @@ SOMETHING_ELSE = (
     RefusedTable("json-object", b'{\n  "text": ["a"]\n}\n', ("a JSON file",)),
     RefusedTable("json-lines", b'{"text": "a, b", "label": 1}\n{"text": "c", "label": 0}\n', ("a JSON lines file",)),
     RefusedTable(
-        "utf-16-le-without-a-mark",
-        "id,text\n1,good\n".encode("utf-16-le"),
-        ("UTF-16 without a byte order mark", "most likely utf-16-le"),
-    ),
-    RefusedTable("utf-16-be-without-a-mark", "id,text\n1,good\n".encode("utf-16-be"), ("most likely utf-16-be",)),
-    RefusedTable(
-        "chinese-utf-16-without-a-mark",
-        "文本,标签\n好的电影好的电影,好\n".encode("utf-16-le") * 9,
-        ("most likely utf-16-le",),
-    ),
-    RefusedTable(
         "utf-16-asked-without-a-mark", "id\n1\n".encode("utf-16-le"), ("Pass utf-16-le or utf-16-be",), "utf-16"
     ),
     RefusedTable("half-a-utf-16-character", codecs.BOM_UTF16_LE + b"a\0\n\0b", ("not utf-16", "offset 6", "line 2")),
     RefusedTable(
-        "cp1252-not-asked",
-        b"id,text\r\n1,good\r\n2,caf\xe9\r\n",
-        ("not utf-8: byte 0xe9 at offset 22 (line 3)", "cp1252, latin-1 or utf-16", "pass utf-8"),
+        "cyrillic-in-a-code-page",
+        "id,text\n1,Очень хороший фильм\n".encode("cp1251"),
+        ("not utf-8: byte 0xce at offset 10 (line 2)", "cp1251, shift_jis or gb18030", "pass utf-8"),
     ),
-    RefusedTable("bad-byte-after-a-mark", codecs.BOM_UTF8 + b"id\rtext\r\xff", ("byte 0xff at offset 11 (line 3)",)),
-    RefusedTable("utf-8-cut-short", "id,text\n1,é".encode()[:-1], ("byte 0xc3 at offset 10 (line 2)",)),
-    RefusedTable("overlong-utf-8", b"id,text\n1,\xc0\xaf\n", ("byte 0xc0",)),
+    RefusedTable("japanese-in-a-code-page", "id,text\n1,表示、良い映画\n".encode("shift_jis"), ("shift_jis",)),
+    RefusedTable("chinese-in-a-code-page", "id,text\n1,这是一部好电影\n".encode("gb18030"), ("gb18030",)),
+    RefusedTable(
+        "sound-utf-16-asked-for-another", "id,text\n1,é\n".encode("utf-16-le"), ("not ascii: byte 0xe9",), "ascii"
+    ),
+    RefusedTable("bad-byte-in-the-header-after-a-mark", codecs.BOM_UTF8 + b"id,\xff\n", ("line 1", "byte 0xff")),
+    RefusedTable("control-characters", bytes(range(1, 9)) * 9 + b"\xe9\n", ("control characters", "a binary file")),
     RefusedTable("byte-that-the-code-page-lacks", b"id,text\n1,\x81\n", ("not cp1252: byte 0x81",), "cp1252"),
     RefusedTable("ascii-asked", "id,text\n1,é\n".encode(), ("not ascii: byte 0xc3 at offset 10 (line 2)",), "ascii"),
     RefusedTable("unknown-encoding", b"id\n", ("'klingon' is not an encoding of text",), "klingon"),
@@ -621,5 +761,5 @@ SOMETHING_ELSE = (
     RefusedTable("unknown-delimiter-asked", b"id,text\n", ("'::' is not supported",), None, "::"),
 )
 
-READABLE_TABLES = TEXT_THAT_LOOKS_LIKE_SOMETHING_ELSE + QUOTES + SHAPES + DELIMITERS + ENCODINGS
+READABLE_TABLES = TEXT_THAT_LOOKS_LIKE_SOMETHING_ELSE + QUOTES + SHAPES + DELIMITERS + ENCODINGS + HEADERS
 REFUSED_TABLES = SOMETHING_ELSE

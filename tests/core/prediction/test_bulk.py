@@ -24,7 +24,7 @@ def test_every_row_is_accounted_for_and_the_file_s_own_columns_come_back(starter
     source.write_text(
         'stars,review,id\n5,"Superb, ""really""\nsuperb!",001\n,NA,2\n1,null,3\n2,,4\n3,dull,5,extra\n4,   ,6\n'
     )
-    ledger = predict_table(starter, source, tmp_path / "out.csv", text_column="review")
+    ledger = predict_table(starter, source, tmp_path / "out.csv", text_columns=["review"])
     assert (ledger.rows, ledger.predicted, ledger.rejected) == (6, 3, 3)
     rows = read_csv(tmp_path / "out.csv")
     assert list(rows[0]) == ["stars", "review", "id", "sentiment", "probability", "confidence"]
@@ -76,7 +76,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(starter: Predic
     source = tmp_path / "in.csv"
     source.write_text("a,b\n1,2\n")
     with pytest.raises(ReviewscopeError, match=r"no column 'text'.*'a', 'b'"):
-        predict_table(starter, source, tmp_path / "out.csv", text_column="text")
+        predict_table(starter, source, tmp_path / "out.csv", text_columns=["text"])
 
 
 def test_a_table_of_a_header_alone_gives_a_table_of_a_header_alone(starter: Predictor, tmp_path: Path) -> None:

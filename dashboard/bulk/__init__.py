@@ -1,0 +1,1 @@
+"""A spreadsheet on the prediction page: the wizard, and what it found."""
