@@ -16,10 +16,11 @@ from typer.exceptions import TyperException
 
 from core import settings
 from core.cli_runs import add_commands, execute_here, run_document
+from core.cli_tables import Reference, add_table_commands, load_predictor
 from core.config import PRESETS, Meaning, RunConfig, preset_config, repeat_with_seeds, with_data, with_settings
 from core.errors import ConfigError, DataError, ReviewscopeError
 from core.jobs import queue_evaluation, submit_run, submit_runs
-from core.runs import create_run, find_model, find_run, list_runs
+from core.runs import create_run, find_run, list_runs
 from core.terminal import AsJson, print_result, show_progress
 from core.wording import percent
 
@@ -29,8 +30,8 @@ app = typer.Typer(
 )  # fmt: skip
 started = time.monotonic()
 add_commands(app)
+add_table_commands(app)
 
-Reference = Annotated[str, typer.Argument(metavar="RUN", help="A run id, latest, starter, an imported id, or a file.")]
 Preset = Annotated[str, typer.Option(help=f"One of: {', '.join(PRESETS)}.")]
 Data = Annotated[str, typer.Option(metavar="imdb|demo|FILE", help="The data set; FILE is a labelled table.")]
 TextColumn = Annotated[str | None, typer.Option(help="The column of texts; guessed when left out.")]
@@ -47,7 +48,6 @@ Settings = Annotated[list[str], typer.Option("--set", metavar="field=value", hel
 CHOSEN_ELSEWHERE = (
     "model.kind", "data.source", "data.path", "data.text_column", "data.label_column", "data.label_map",
 )  # fmt: skip
-DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|"}
 
 
 def main(began: float | None = None) -> None:
@@ -234,7 +234,7 @@ def evaluate(
         queued = queue_evaluation(reference, config, split)
         print_result({"job": str(queued.path), "status": queued.state.status}, as_json=as_json)
         return
-    predictor = _load_predictor(reference)
+    predictor = load_predictor(reference)
     from core.data.labelled import fingerprint
     from core.data.sources import choose_split, load_columns
     from core.model_settings import load_settings
@@ -291,55 +291,6 @@ def compare(
             name: _metric_line(difference) for name, difference in comparison.differences.items()
         }
     print_result({"title": title, "sentence": sentence, **document}, as_json=as_json)
-
-
-@app.command()
-def predict(
-    reference: Reference,
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Reviews to read.")] = None,
-    source: Annotated[Path | None, typer.Option("--input", help="A table of reviews instead.")] = None,
-    target: Annotated[Path | None, typer.Option("--output", help="Where the scored table goes.")] = None,
-    text_column: TextColumn = None,
-    encoding: Annotated[str | None, typer.Option(help="The table's; found when left out.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="The table's; found when left out.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse the table at its first bad row.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Read reviews given as TEXT, or score a table from --input to --output, with the threshold set for the model."""
-    if bool(texts) == bool(source) or bool(source) != bool(target and target.name):
-        raise ConfigError("Give either one or more TEXTs, or a table with --input and --output.")
-    if texts and (text_column or encoding or delimiter or strict):
-        raise ConfigError("--text-column, --encoding, --delimiter and --strict belong to a table (--input).")
-    for number, text in enumerate(texts or [], 1):
-        if not text.strip():
-            raise DataError(f"TEXT {number} is empty. Give a review to read.")
-    predictor = _load_predictor(reference)
-    from core.model_settings import load_settings, settings_fault
-
-    if fault := settings_fault(predictor.sha256):
-        print(fault, file=sys.stderr)
-    cutoffs = load_settings(predictor.sha256).cutoffs
-    if source is None or target is None:
-        _print_verdicts(predictor, cutoffs, texts or [], as_json)
-        return
-    from core.prediction.bulk import predict_table
-
-    with show_progress() as progress:
-        progress.on_phase(f"Scoring {source.name}", 0)
-        ledger = predict_table(
-            predictor,
-            source,
-            target,
-            text_column=text_column,
-            encoding=encoding,
-            delimiter=DELIMITER_NAMES.get(delimiter or "", delimiter),
-            strict=strict,
-            cutoffs=cutoffs,
-            on_progress=progress.on_progress,
-        )
-    rejects_file = str(target.with_name(f"{target.stem}.rejects.csv"))
-    document = {"rows": ledger.rows, **vars(ledger), "rejects_file": rejects_file, "threshold": cutoffs.threshold}
-    print_result(document, as_json=as_json)
 
 
 @app.command("export")
@@ -449,38 +400,6 @@ def _write_report(path: Path, reference: str, predictor: Any, scored: Any, confi
     data = f"the {scored.split} split of {names.get(config.data.source) or Path(config.data.path or 'table').name}"
     subject = gather_subject(reference, data, request, predictor, texts, may_look=True)
     write_bytes(path, build_report(subject).encode("utf-8", "replace"))
-
-
-def _load_predictor(reference: str) -> Any:
-    """Load a model; its file is checked before torch is imported, so that a bad one is refused at once."""
-    from core.prediction.exchange import check_model
-
-    check_model(find_model(reference))
-    from core.prediction.predictor import Predictor
-
-    return Predictor.load(reference)
-
-
-def _print_verdicts(predictor: Any, cutoffs: Any, texts: list[str], as_json: bool) -> None:
-    predictions = predictor.predict(texts).at(cutoffs.cut)
-    verdicts = [
-        {
-            "sentiment": sentiment, "probability": float(probability), "confidence": float(confidence),
-            "not_sure": cutoffs.side(probability) == "not sure",
-        }
-        for sentiment, probability, confidence in zip(
-            predictions.sentiments, predictions.probabilities, predictions.confidences, strict=True
-        )
-    ]  # fmt: skip
-    if as_json:
-        print_result({"predictions": verdicts, **cutoffs.model_dump()}, as_json=True)
-        return
-    for text, verdict in zip(texts, verdicts, strict=True):
-        not_sure = " (not sure)" if verdict["not_sure"] else ""
-        said = f"{verdict['sentiment']:<8} {verdict['confidence']:6.1%} confident{not_sure}"
-        print(f"{said}  {' '.join(text.split())[:80]}")
-    if not cutoffs.is_usual:
-        print(f"Set for this model: {cutoffs.describe()}.")
 
 
 def _trust_lines(trust: dict[str, Any]) -> dict[str, str]:

@@ -102,6 +102,19 @@ def read_json(path: Path) -> Any:
         raise ReviewscopeError(f"{path} is not valid JSON ({error}). Restore it from a copy or remove it.") from error
 
 
+def remove_files(*paths: Path) -> None:
+    """Remove files, as far as they are there.
+
+    Raises:
+        ReviewscopeError: One cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ReviewscopeError(f"Could not remove {path}: {error.strerror or error}.") from error
+
+
 def sync_file(path: Path) -> None:
     """Force what was appended to a file onto the disk."""
     with path.open("rb") as file:

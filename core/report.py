@@ -25,6 +25,7 @@ from core.charts.evaluation import (
 from core.charts.report_page import ReportPage, html_table
 from core.charts.themes import plot_lifts
 from core.charts.tokens import LIGHT
+from core.errors import ReviewscopeError
 from core.evaluation.calibration import reliability, risk_coverage
 from core.evaluation.curves import count_by_confidence
 from core.evaluation.metrics import METRICS, Metric
@@ -32,7 +33,7 @@ from core.evaluation.selection import LABELS, Results, Selection
 from core.job_folder import JobReporter
 from core.model_settings import ModelSettings, load_settings
 from core.models.model_file import Calibration
-from core.prediction.analysis import AnalysisRequest, create_analysis_job, execute_analysis
+from core.prediction.analysis import AnalysisJob, AnalysisRequest, create_analysis_job, execute_analysis
 from core.prediction.evaluating import Evaluation, EvaluationJob, evaluation_folder, load_results
 from core.prediction.predictor import Predictor
 from core.prediction.theming import ErrorThemes, theme_options
@@ -89,12 +90,21 @@ def gather_subject(
     chosen = load_settings(predictor.sha256)
     results = replace(load_results(job.results_file), cut=chosen.cut)
     look = create_analysis_job(request.model_copy(update={"kind": "themes", "options": theme_options(results)}))
-    if may_look and not look.is_done:
+    themes = _read_themes(look)
+    if may_look and themes is None:
         with redirect_stdout(sys.stderr):  # a job tells its phases to its log, which is not the command's output
             execute_analysis(look, JobReporter(look))
-    themes = ErrorThemes.from_document(look.read_document()) if look.is_done else None
+        themes = _read_themes(look)
     evaluation = job.read_evaluation(chosen.cut)
     return ReportSubject(model, data, evaluation, results, texts, chosen, predictor.calibration, themes)
+
+
+def _read_themes(look: AnalysisJob) -> ErrorThemes | None:
+    """Return what a look found, or None before it is taken; what cannot be read is as not taken."""
+    try:
+        return ErrorThemes.from_document(look.read_document()) if look.is_done else None
+    except ReviewscopeError:
+        return None
 
 
 def build_report(subject: ReportSubject) -> str:

@@ -85,14 +85,19 @@ class StopRequest:
 
 
 @contextmanager
-def catch_stop() -> Iterator[StopRequest]:
-    """Turn the first Ctrl+C or SIGTERM into a request that the loop asks for; a second Ctrl+C ends at once."""
+def catch_stop(
+    sentence: str = "Stopping after this step; the best model so far is kept.",
+) -> Iterator[StopRequest]:
+    """Turn the first Ctrl+C or SIGTERM into a request that the loop asks for; a second Ctrl+C ends at once.
+
+    The sentence is what the user is told of it.
+    """
     request = StopRequest()
 
     def remember(number: int, frame: FrameType | None) -> None:
         request.is_set = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("Stopping after this step; the best model so far is kept.", file=sys.stderr, flush=True)
+        print(sentence, file=sys.stderr, flush=True)
 
     before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

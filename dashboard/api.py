@@ -33,6 +33,7 @@ AT_ONCE, MOST_WAITING = 2, 64
 DECIMALS = 6
 BULK = "more is a bulk job: python -m core bulk"
 
+_are_served = False
 RESULT_FIELDS = ("sentiment", "probability", "confidence", "is_not_sure", "intensity", "share_read")
 
 MEDIA_TYPES: "dict[Format, str]" = {
@@ -57,6 +58,8 @@ class PredictRequest(BaseModel):
 
 def build_routes() -> Mount:
     """Return every route of ours, behind the guard."""
+    global _are_served
+    _are_served = True
     routes = [
         Route("/predict", predict, methods=["POST"]),
         Route("/files/{upload}/{job}/{export}/{which}", give_file, methods=["GET"]),
@@ -96,6 +99,11 @@ async def give_file(request: Request) -> Response:
     kind = MEDIA_TYPES[export.request.format]
     # As an attachment, so that a page made of a stranger's words is never shown as one of ours.
     return FileResponse(export.table_file, 200, headers, kind, filename=export.file_name)
+
+
+def are_served() -> bool:
+    """Tell whether this process answers the routes; under ``streamlit run dashboard/app.py`` it has the pages alone."""
+    return _are_served
 
 
 def find_file(upload_id: str, job_id: str, export_id: str) -> "ExportJob | None":

@@ -14,11 +14,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.charts.bulk_groups import plot_share_by_group
-from core.charts.bulk_sides import plot_score_histogram
+from core.charts.bulk_sides import score_histogram_spec
 from core.charts.bulk_time import plot_share_over_time
 from core.charts.confidence import plot_bin_counts, plot_reliability, plot_risk_coverage
 from core.charts.evaluation import plot_counts, plot_matrix, plot_precision_recall, plot_roc, plot_shares_wrong
-from core.charts.intensity import plot_intensity
+from core.charts.intensity import intensity_spec, plot_intensity
 from core.charts.review_map import plot_map
 from core.charts.robustness import plot_changes
 from core.charts.themes import LIFT_HEIGHT, plot_distinctive, plot_lifts
@@ -46,7 +46,7 @@ from core.job_folder import read_document
 from core.label_reviews import BaseSplit, Reviews, base_rows, read_reviews, reviews_file
 from core.model_settings import load_settings
 from core.prediction import comparing
-from core.prediction.analysis import AnalysisJob
+from core.prediction.analysis import WITH_TABLE, AnalysisJob
 from core.prediction.bulk_job import BulkJob, BulkResult, read_rows_at
 from core.prediction.bulk_looks import LookJob, WordsFound, read_look_rows, text_looks
 from core.prediction.evaluating import Evaluation, EvaluationJob, load_results
@@ -258,14 +258,26 @@ def _load_validations(run: Run, changed: int, size: int) -> History:
 
 
 def load_evaluation(job: EvaluationJob) -> Evaluation:
-    """Return an evaluation's figures, at the threshold that is set for its model."""
+    """Return an evaluation's figures, at the threshold that is set for its model.
+
+    Raises:
+        ReviewscopeError: They cannot be read.
+    """
     path = job.path / "metrics.json"
-    return _load_evaluation(str(path), path.stat().st_mtime_ns, _cut_of(job))
+    return _load_evaluation(str(path), _time_of(path), _cut_of(job))
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _load_evaluation(path: str, changed: int, cut: float) -> Evaluation:
     return EvaluationJob(Path(path).parent).read_evaluation(cut)
+
+
+def _time_of(path: Path) -> int:
+    """Return when a file was last written."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise ReviewscopeError(f"Could not read {path}: {error.strerror or error}.") from error
 
 
 def _cut_of(job: EvaluationJob) -> float:
@@ -297,8 +309,12 @@ def load_scored(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def load_verdicts(job: EvaluationJob) -> Results:
-    """Return an evaluation's verdicts, at the threshold that is set for its model; shared, not to be changed."""
-    return _verdicts_at(str(job.results_file), job.results_file.stat().st_mtime_ns, _cut_of(job))
+    """Return an evaluation's verdicts, at the threshold that is set for its model; shared, not to be changed.
+
+    Raises:
+        ReviewscopeError: They cannot be read.
+    """
+    return _verdicts_at(str(job.results_file), _time_of(job.results_file), _cut_of(job))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -473,6 +489,19 @@ def load_finding(job: AnalysisJob) -> dict[str, Any]:
 @st.cache_resource(max_entries=40, show_spinner=False)
 def _load_finding(path: str, changed: int) -> dict[str, Any]:
     return AnalysisJob(Path(path)).read_document()
+
+
+def check_finding(job: AnalysisJob) -> None:
+    """See to it that all that an analysis found can be read.
+
+    Raises:
+        ReviewscopeError: It cannot.
+    """
+    load_finding(job)
+    if job.kind == "themes":
+        load_error_themes(job)
+    if job.kind in WITH_TABLE:
+        load_finding_table(job)
 
 
 def load_finding_table(job: AnalysisJob) -> pa.Table:
@@ -770,7 +799,7 @@ def _scores_chart(
     job = BulkJob(Path(path))
     bins, sides = (_load_facet(path, changed, name) for name in ("bin", "side"))
     frame = score_histogram(bins, sides, load_rows_left(job, _chosen), job.request.cutoffs)
-    return frame, dict(plot_score_histogram(frame, tokens, selected, is_door=True).to_dict())
+    return frame, score_histogram_spec(frame, tokens, selected)
 
 
 def stars_chart(
@@ -789,7 +818,9 @@ def _stars_chart(
     logits, sides, codes = (_load_facet(path, changed, name) for name in ("logit", "side", f"f{place}"))
     stars = stars_of(facets.values[place] or (), codes)
     found = judge_stars(logits, sides, stars, facets.facts[place].star_scale or 5, load_rows_left(job, _chosen))
-    return found, dict(plot_intensity(found.by_stars, selected, tokens).to_dict()) if found.by_stars else None
+    if not found.by_stars:
+        return found, None
+    return found, intensity_spec(found.by_stars, selected, tokens)
 
 
 def words_chart(
@@ -805,7 +836,7 @@ def _words_chart(
 ) -> tuple[WordsFound, dict[str, Any] | None]:
     found = read_document(LookJob(Path(path)).words_file, WordsFound)
     chart = plot_leaning(found.words, group_a, group_b, tokens, selected, is_door=True) if found.words else None
-    return found, dict(chart.to_dict()) if chart is not None else None
+    return found, dict(chart.to_dict(validate=False)) if chart is not None else None
 
 
 def first_rows(job: BulkJob, chosen: RowFilter, order: Order, most: int) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 TOKEN_VARIABLE = "REVIEWSCOPE_TOKEN"
-TICKET_SECONDS = 12 * 3600
+TICKET_HOURS = 12
 OWN_SITES = ("same-origin", "none")  # "none" is what a person typed or bookmarked
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 _TICKET_KEY = secrets.token_bytes(32)
@@ -79,7 +79,7 @@ def ticket_for(path: str) -> str:
 
     Only a page of this process can make one, and whoever sees that page has logged in.
     """
-    until = int(time.time()) + TICKET_SECONDS
+    until = 3600 * (int(time.time()) // 3600 + TICKET_HOURS + 1)  # the same for an hour, so that a link stays itself
     return f"until={until}&ticket={_sign(path, until)}"
 
 

@@ -21,6 +21,7 @@ from core.prediction.uploads import (
 from core.runs import Run, list_runs
 from core.wording import DASH, interval_text, percent
 from dashboard import state
+from dashboard.bulk.choices import leave_file, open_upload
 from dashboard.components import ago, draw_caption, draw_chart_title, draw_facts, empty_box, failed_box, file_size
 from dashboard.two_models import name_of
 
@@ -67,8 +68,11 @@ def draw_saved() -> None:
 
 
 def open_saved(upload: Upload | None, job: BulkJob | None) -> None:
-    """Show an upload and its job, or the first step."""
-    state.to_url(view="file", upload=upload.upload_id if upload else None, job=job.job_id if job else None)
+    """Show an upload and its job, or the first step; what was chosen for another table is forgotten."""
+    leave_file()
+    if upload is not None:
+        open_upload(upload)
+    state.to_url(view="file", job=job.job_id if job else None)
 
 
 def saved_row(upload: Upload, size: int) -> dict[str, str]:

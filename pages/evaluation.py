@@ -9,8 +9,8 @@ import streamlit as st
 from core.errors import ReviewscopeError
 from core.evaluation.selection import Selection
 from core.prediction.evaluating import EvaluationJob, evaluation_folder
-from dashboard.cache import data_fingerprint, load_evaluation, load_predictor, load_split, load_verdicts
-from dashboard.components import draw_caption, draw_head, empty_box
+from dashboard.cache import data_fingerprint, load_predictor, load_split
+from dashboard.components import draw_caption, draw_head, empty_box, failed_box
 from dashboard.evaluation import (
     choices,
     confidence,
@@ -26,9 +26,9 @@ from dashboard.evaluation.choices import DataChoice, Door, ModelChoice
 from dashboard.evaluation.figures import draw_figures
 from dashboard.evaluation.report_button import draw_report_button
 from dashboard.evaluation.review_list import draw_reviews
-from dashboard.evaluation.scoring import draw_scoring, draw_unreadable
+from dashboard.evaluation.scoring import draw_damaged, draw_scoring, draw_unreadable
 from dashboard.evaluation.threshold_panel import draw_threshold
-from dashboard.evaluation.view import Scored, View
+from dashboard.evaluation.view import Scored, View, open_scores
 from dashboard.state import from_url, recall, remember, to_url
 from dashboard.table_choice import SCORING, draw_table_choice
 
@@ -72,10 +72,15 @@ def main() -> None:
         draw_unreadable(str(error))
         return
     job = EvaluationJob(evaluation_folder(sha256, fingerprint, data.split))
+    unscored = View(model, data, job, rows, sha256, fingerprint)
     if not job.is_done:
-        draw_scoring(View(model, data, job, rows, sha256, fingerprint))
+        draw_scoring(unscored)
         return
-    view = Scored(model, data, job, rows, sha256, fingerprint, load_evaluation(job), load_verdicts(job))
+    try:
+        view = open_scores(unscored)
+    except ReviewscopeError as error:
+        draw_damaged(unscored, str(error))
+        return
     section = chosen_section()
     choices.take_clicks(section.doors)
     selection = choices.selection_from_url()
@@ -85,7 +90,11 @@ def main() -> None:
         with st.container(horizontal=True, width="content"):
             draw_threshold(view)
             draw_report_button(view)
-    section.draw(view, selection)
+    try:
+        section.draw(view, selection)
+    except ReviewscopeError as error:
+        with failed_box("section", str(error), "The figures above and the reviews below are as they were."):
+            st.button("Try again", key="evaluation_section_retry")
     draw_reviews(view, selection)
 
 

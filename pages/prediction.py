@@ -12,9 +12,9 @@ from core.prediction.uploads import KEPT_DAYS
 from core.runs import find_run
 from core.wording import interval_text, percent
 from dashboard import state
-from dashboard.bulk.choices import leave_file, model_from_url
+from dashboard.bulk.choices import leave_file
 from dashboard.bulk.result import draw_result_head
-from dashboard.bulk.wizard import draw_spreadsheet, job_with_result
+from dashboard.bulk.wizard import draw_spreadsheet, job_with_result, model_in_use
 from dashboard.cache import load_predictor
 from dashboard.components import draw_head
 from dashboard.one_review import draw_one_review
@@ -31,7 +31,7 @@ def main() -> None:
     """Draw the page from top to bottom."""
     view = state.from_url("view") or "one"
     view = view if view in VIEWS else "one"
-    reference = model_from_url() if view == "file" else default_model()
+    reference = model_in_use() if view == "file" else default_model()
     if view == "file" and (job := job_with_result()) is not None:
         draw_result_head(job, leave_file)
     else:

@@ -59,19 +59,13 @@ def plot_share_by_group(
     )  # fmt: skip
     for trace in figure.data[:2]:
         trace.update(unselected={"marker": {"opacity": 1}})
-    figure.add_vline(whole, line={"color": tokens.muted, "width": 1, "dash": "5px,4px"})
-    figure.add_annotation(
-        x=whole, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"{whole_name} {percent(whole, 0)}"
-    )
-    for place, row, strength in zip(places, rows, strengths, strict=True):
-        edge = {"y": place, "xref": "paper", "showarrow": False, "xanchor": "right", "opacity": max(strength, 0.6)}
-        share = f"<b>{percent(row['share'], 0)}</b>"
-        figure.add_annotation(x=1.0, text=f"{row['n']:,}", font={"color": tokens.muted}, xshift=104, **edge)
-        figure.add_annotation(x=1.0, text=share, font={"color": tokens.text}, xshift=52, **edge)
     dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
     figure.update_layout(
-        margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False, clickmode="event+select", barmode="overlay"
-    )
+        margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False, clickmode="event+select", barmode="overlay",
+        annotations=_written(rows, places, strengths, whole, f"{whole_name} {percent(whole, 0)}", tokens),
+        shapes=[{"type": "line", "x0": whole, "x1": whole, "y0": 0, "y1": 1, "yref": "paper",
+                 "line": {"color": tokens.muted, "width": 1, "dash": "5px,4px"}}],
+    )  # fmt: skip
     figure.update_yaxes(
         tickvals=places, ticktext=[escape(_cut(each), quote=False) for each in names],
         tickfont={"color": tokens.text, "size": 13},
@@ -81,6 +75,25 @@ def plot_share_by_group(
         tickformat=".0%", range=[first, last], fixedrange=True, showgrid=True, gridcolor=tokens.line, nticks=6
     )
     return figure
+
+
+def _written(
+    rows: list[dict[Hashable, Any]], places: list[int], strengths: list[float], whole: float, name: str, tokens: Tokens
+) -> list[dict[str, Any]]:
+    """Return the words in the chart, all at once: Plotly takes 8 ms for each that is added alone."""
+    words: list[dict[str, Any]] = [
+        {"x": whole, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "text": name}
+    ]
+    for place, row, strength in zip(places, rows, strengths, strict=True):
+        edge = {
+            "x": 1.0, "y": place, "xref": "paper", "showarrow": False, "xanchor": "right",
+            "opacity": max(strength, 0.6),
+        }  # fmt: skip
+        words.append(edge | {"text": f"{row['n']:,}", "font": {"color": tokens.muted}, "xshift": 104})
+        words.append(
+            edge | {"text": f"<b>{percent(row['share'], 0)}</b>", "font": {"color": tokens.text}, "xshift": 52}
+        )
+    return words
 
 
 def group_name(name: str, pooled: int) -> str:

@@ -1,11 +1,12 @@
 """On which side the rows of a scored table lie: the share bar, and the histogram of the scores. Calls no ``st.*``."""
 
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from core.charts.dress import dress, share_axis
+from core.charts.dress import dress, filled, share_axis
 from core.charts.tokens import Tokens
 from core.evaluation.shares import SIDES, Counts
 from core.wording import percent
@@ -48,18 +49,42 @@ def plot_score_histogram(
         selected: The bin whose rows are shown, if any; the others are dimmed.
         is_door: Whether a click reports ``bin`` as selection "cell".
     """
-    colours = side_colours(tokens)
+    return _form(*_frames(frame, selected), tokens, is_door)
+
+
+def score_histogram_spec(frame: pd.DataFrame, tokens: Tokens, selected: int | None = None) -> dict[str, Any]:
+    """Return the same as a Vega-Lite chart whose bars are doors, within 1 ms from the second one on."""
+    rows, bins = _frames(frame, selected)
+    return filled(_door_form(tokens), rows=rows, bins=bins)
+
+
+@lru_cache(maxsize=4)
+def _door_form(tokens: Tokens) -> dict[str, Any]:
+    return dict(_form(alt.NamedData("rows"), alt.NamedData("bins"), tokens, True).to_dict())
+
+
+def _frames(frame: pd.DataFrame, selected: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the bars, and the places to click and to point at."""
     shown = frame.assign(
         range=[f"{100 * low:g} to {100 * high:g} %" for low, high in frame[["low", "high"]].values],
         above=frame["below"] + frame["count"],
         strength=[1.0 if selected in (None, place) else DIMMED for place in frame["bin"]],
     )
+    bins = shown.groupby("bin", as_index=False).agg(
+        low=("low", "first"), high=("high", "first"), range=("range", "first"), count=("count", "sum"),
+        sides=("side", " and ".join),
+    )  # fmt: skip
+    return shown, bins
+
+
+def _form(rows: Any, bins: Any, tokens: Tokens, is_door: bool) -> Any:
+    colours = side_colours(tokens)
     x = alt.X(
         "low:Q", bin="binned", axis=share_axis("probability of positive", tickCount=6),
         scale=alt.Scale(domain=[0, 1], nice=False),
     )  # fmt: skip
     bars = (
-        alt.Chart(shown)
+        alt.Chart(rows)
         .mark_bar(binSpacing=1)
         .encode(
             x=x, x2="high:Q",
@@ -67,10 +92,6 @@ def plot_score_histogram(
             color=alt.Color("side:N", scale=alt.Scale(domain=list(colours), range=list(colours.values()))),
             opacity=alt.Opacity("strength:Q", scale=None),
         )
-    )  # fmt: skip
-    bins = shown.groupby("bin", as_index=False).agg(
-        low=("low", "first"), high=("high", "first"), range=("range", "first"), count=("count", "sum"),
-        sides=("side", lambda sides: " and ".join(sides)),
     )  # fmt: skip
     targets = alt.Chart(bins).mark_rect(fillOpacity=0.001, cursor="pointer" if is_door else "default").encode(
         x=x, x2="high:Q", y=alt.value(0), y2=alt.value(HISTOGRAM_HEIGHT),

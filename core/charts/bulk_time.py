@@ -57,6 +57,7 @@ def plot_share_over_time(
             {"dtickrange": ["M12", None], "value": "%Y"},
         ],
         nticks=6,
+        range=_reach(frame),
         rangeslider={"visible": True, "thickness": 0.12, "bgcolor": tokens.panel, "borderwidth": 0},
     )
     figure.update_layout(
@@ -69,16 +70,22 @@ def plot_share_over_time(
     return figure
 
 
+def _reach(frame: pd.DataFrame) -> tuple[date, date]:
+    """Return the ends of the time axis."""
+    first, last = frame["start"].iloc[0].date(), frame["start"].iloc[-1].date()
+    margin = timedelta(days=max((last - first).days // 40, 1))
+    return first - margin, last + margin
+
+
 def _outside(frame: pd.DataFrame, chosen: tuple[int | None, int | None] | None) -> list[tuple[date, date]]:
     """Return the stretches of the chart before and after the chosen days."""
     since, until = chosen or (None, None)
-    first, last = frame["start"].iloc[0].date(), frame["start"].iloc[-1].date()
-    margin = timedelta(days=max((last - first).days // 10, 1))
+    first, last = _reach(frame)
     found = []
     if since is not None and (begin := EPOCH + timedelta(days=since)) > first:
-        found.append((first - margin, min(begin, last + margin)))
+        found.append((first, min(begin, last)))
     if until is not None and (end := EPOCH + timedelta(days=until)) < last:
-        found.append((max(end, first - margin), last + margin))
+        found.append((max(end, first), last))
     return found
 
 

@@ -1,6 +1,6 @@
 """Charts of what a confidence is worth: reliability diagram, its counts, and the risk-coverage curve."""
 
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -17,11 +17,15 @@ from core.wording import DASH, interval_text, percent
 RELIABILITY_HEIGHT = 270
 COUNTS_HEIGHT = 70
 RISK_HEIGHT = 340
+FRAME_HEIGHT = 290  # of it, without the axis, in pixels
+WORDS_WIDTH = 0.45  # of the frame, where it is narrow, for the words beside the ring
+WORDS_CLEAR = 20  # pixels between them and the curve
 LEAST_COVERAGE = 20
 USUAL_COVERAGE = 80
 SMALLEST_DOT, LARGEST_DOT = 22.0, 190.0
 NARROW = 0.05  # an interval within which a fit can be claimed
 DASHED = [5, 4]
+Side = Literal["left", "right"]
 DOTTED = [2, 3]
 
 
@@ -127,10 +131,8 @@ def plot_risk_coverage(curve: RiskCoverage, surest: int | None, tokens: Tokens) 
     base = alt.Chart(shown).encode(x=x)
     ringed = shown[shown["surest"] == (surest or USUAL_COVERAGE)]
     ring = alt.Chart(ringed).encode(x=x, y=right)
-    # The curve falls, so words are clear of it below to the left or above to the right.
-    is_late = ringed.empty or float(ringed["coverage"].iloc[0]) >= (1 + least / 100) / 2
-    is_high = ringed.empty or float(ringed["accuracy"].iloc[0]) > (low + high) / 2
-    offset = (24 if is_high else -10) if is_late else (26 if is_high else -22)
+    words: tuple[Side, int] = ("right", 24)
+    across, down = words if ringed.empty else place_words(shown, int(ringed.index[0]), (low, high), least)
     layers = [
         base.mark_area(color=tokens.text, opacity=0.16).encode(
             y=alt.Y("low:Q", scale=y, axis=axis), y2="high:Q"
@@ -140,8 +142,7 @@ def plot_risk_coverage(curve: RiskCoverage, surest: int | None, tokens: Tokens) 
             size=130, filled=True, fill=tokens.paper, fillOpacity=1, stroke=tokens.text, strokeWidth=2, opacity=1
         ),
         ring.mark_text(
-            align="right" if is_late else "left", dx=-14 if is_late else 14, dy=offset, fontWeight=600,
-            color=tokens.text,
+            align=across, dx=-14 if across == "right" else 14, dy=down, fontWeight=600, color=tokens.text,
         ).encode(text="ring_text:N"),
         _risk_targets(frame, along, y, axis, low, high),
     ]  # fmt: skip
@@ -166,6 +167,33 @@ def risk_frame(curve: RiskCoverage) -> pd.DataFrame:
             ],
         }
     )  # fmt: skip
+
+
+def place_words(shown: pd.DataFrame, ringed: int, ends: tuple[float, float], least: int) -> tuple[Side, int]:
+    """Return where the words of a point of the curve stand clear of the curve, and within the frame if they can.
+
+    Args:
+        shown: From ``risk_frame``, what of it is drawn.
+        ringed: The index of the point in it.
+        ends: Of the y axis, shares.
+        least: Where the x axis begins, in percent.
+
+    Returns:
+        "right" where the words end at the point, "left" where they begin there; and how far down, in pixels.
+    """
+    down = (ends[1] - shown["accuracy"]) / (ends[1] - ends[0]) * FRAME_HEIGHT
+    at, own = int(shown["surest"][ringed]), float(down[ringed])
+    wide = WORDS_WIDTH * (100 - least)
+    places: list[tuple[float, Side, int]] = []
+    sides: tuple[tuple[Side, float, float], ...] = (("right", at - wide, at), ("left", at, at + wide))
+    for across, first, last in sides:
+        under = down[shown["surest"].between(first, last)]
+        leaves = max(least - first, last - 100, 0.0)  # of the frame, at its sides
+        for target in (float(under.max()) + WORDS_CLEAR, float(under.min()) - WORDS_CLEAR):
+            outside = 0.0 if 8 <= target <= FRAME_HEIGHT - 8 else FRAME_HEIGHT
+            places.append((10 * leaves + outside + abs(target - own), across, round(target - own)))
+    _, across, offset = min(places)
+    return across, offset
 
 
 def nice_range(low: float, high: float) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import plotly.graph_objects as go
 
 from core.charts.tokens import Tokens
@@ -19,6 +20,15 @@ def dress(chart: Any, tokens: Tokens, height: int) -> Any:
     return chart.properties(
         height=height, width="container", padding=PADDING, background="transparent", config=_config(tokens)
     )  # fmt: skip
+
+
+def filled(form: dict[str, Any], **frames: pd.DataFrame) -> dict[str, Any]:
+    """Return a Vega-Lite chart that was made of ``alt.NamedData`` with the data of these names.
+
+    To make a chart with Altair takes 50 ms, to fill one 1 ms: a form is made once for each theme.
+    """
+    rows = {name: frame.astype(object).where(frame.notna(), None).to_dict("records") for name, frame in frames.items()}
+    return {**form, "datasets": rows}
 
 
 def _config(tokens: Tokens) -> dict[str, Any]:

@@ -66,6 +66,10 @@ def confidence_finding(bins: ConfidenceBins) -> str:
     sure, wrong = int((bins.right + bins.wrong)[-4:].sum()), int(bins.wrong[-4:].sum())
     if not sure:
         return "No review was read with 90 % confidence"
+    if sure == 1:
+        return f"The one review read with 90 % confidence or more is {'wrong' if wrong else 'right'}"
+    if not wrong:
+        return f"None of the {sure:,} reviews read with 90 % confidence or more is wrong"
     return f"Of {sure:,} reviews read with 90 % confidence or more, {percent(wrong / sure)} are wrong"
 
 
@@ -214,16 +218,16 @@ def _plot_curve(
         # As lists: of an array, a click would report a mapping in place of three numbers.
         customdata=np.stack([curve.low, curve.high, curve.thresholds], axis=1).tolist(), hovertemplate=hover,
     )  # fmt: skip
-    words_at = 22 if x_name != "recall" else -18  # on the side where the curve does not run
     ring = {"size": 12, "color": tokens.paper, "line": {"color": tokens.text, "width": 2}}
     if curve.used is not None:
         figure.add_scatter(
             x=[curve.used[0]], y=[curve.used[1]], mode="markers", marker=ring, hoverinfo="skip",
             unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
+        across, up = words_beside(*curve.used, is_falling=x_name == "recall")
         figure.add_annotation(
             x=curve.used[0], y=curve.used[1], text=f"{threshold:.3f}".removesuffix("0"), showarrow=False,
-            xshift=words_at, yshift=-14, font={"color": tokens.text},
+            xshift=across, yshift=up, font={"color": tokens.text},
         )  # fmt: skip
     if chosen is not None:
         place = int(np.abs(curve.thresholds - chosen).argmin())
@@ -232,6 +236,21 @@ def _plot_curve(
             hoverinfo="skip", unselected={"marker": {"opacity": 1}},
         )  # fmt: skip
     return figure
+
+
+def words_beside(x: float, y: float, *, is_falling: bool) -> tuple[int, int]:
+    """Return where words stand beside a point of a curve: on the side where it does not run, and within the frame.
+
+    Args:
+        x: Of the point, 0 to 1 over the width of the frame.
+        y: Likewise, over its height.
+        is_falling: Whether the curve falls, as precision over recall does.
+
+    Returns:
+        How far right and how far up, in pixels.
+    """
+    is_left = x > 0.12 if is_falling else x > 0.88
+    return -18 if is_left else 22, 14 if y < 0.1 else -14
 
 
 def _finish_curve(figure: go.Figure, tokens: Tokens, x_title: str, y_title: str) -> go.Figure:

@@ -1,12 +1,13 @@
 """The score, 0 to 1, by the stars that a review's author gave. Calls no ``st.*``."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from core.charts.dress import dress
+from core.charts.dress import dress, filled
 from core.charts.tokens import Tokens
 from core.evaluation.intensity import SCORE_BINS, StarScores
 
@@ -24,7 +25,21 @@ def plot_intensity(by_stars: Sequence[StarScores], selected: int | None, tokens:
         tokens: The colours.
     """
     frame, spread = stars_frame(by_stars, selected), spread_frame(by_stars, selected)
-    first, last = by_stars[0].stars, by_stars[-1].stars
+    return _form(frame, spread, by_stars[0].stars, by_stars[-1].stars, tokens)
+
+
+def intensity_spec(by_stars: Sequence[StarScores], selected: int | None, tokens: Tokens) -> dict[str, Any]:
+    """Return the same as a Vega-Lite chart, within a few ms from the second one on."""
+    form = _named_form(by_stars[0].stars, by_stars[-1].stars, tokens)
+    return filled(form, stars=stars_frame(by_stars, selected), spread=spread_frame(by_stars, selected))
+
+
+@lru_cache(maxsize=40)
+def _named_form(first: int, last: int, tokens: Tokens) -> dict[str, Any]:
+    return dict(_form(alt.NamedData("stars"), alt.NamedData("spread"), first, last, tokens).to_dict())
+
+
+def _form(frame: Any, spread: Any, first: int, last: int, tokens: Tokens) -> Any:
     x_scale = alt.Scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False)
     x_axis = alt.Axis(title="stars", values=list(range(first, last + 1)), format="d", grid=False)
     y_scale = alt.Scale(domain=[0, 1], nice=False, zero=False)

@@ -14,7 +14,6 @@ from core.charts.tokens import LIGHT
 
 # Nothing may be fetched. Vega compiles its expressions, which needs eval.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
-BUNDLED = "window.vegaEmbed = vegaEmbed;"
 PLOTLY_OPTIONS = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
@@ -69,26 +68,36 @@ class ReportPage:
     def _vega_scripts(self) -> str:
         if not self.vega:
             return ""
-        import vl_convert
-
         drawn = "\n".join(
             f"vegaEmbed('#chart-{place}', {_harmless(json.dumps(spec, allow_nan=False))}, "
             "{actions: false, renderer: 'svg'});"
             for place, spec in enumerate(self.vega)
         )
-        return f"<script>{vl_convert.javascript_bundle(BUNDLED)}</script>\n<script>{drawn}</script>\n"
+        return f"<script>{load_vega()}</script>\n<script>{drawn}</script>\n"
 
     def _plotly_scripts(self) -> str:
         if not self.plotly:
             return ""
-        from plotly.offline import get_plotlyjs
-
         drawn = "\n".join(
             f"{{const drawn = {_harmless(figure)}; "
             f"Plotly.newPlot('figure-{place}', drawn.data, drawn.layout, {json.dumps(PLOTLY_OPTIONS)});}}"
             for place, figure in enumerate(self.plotly)
         )
-        return f"<script>{get_plotlyjs()}</script>\n<script>{drawn}</script>\n"
+        return f"<script>{load_plotly()}</script>\n<script>{drawn}</script>\n"
+
+
+def load_vega() -> str:
+    """Return the library that draws Vega-Lite charts, as JavaScript."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def load_plotly() -> str:
+    """Return the library that draws Plotly figures, as JavaScript."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = (), serif: int = -1) -> str:

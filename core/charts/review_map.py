@@ -12,6 +12,7 @@ from core.evaluation.area import Corners
 from core.evaluation.selection import LABELS, Results
 
 MAP_HEIGHT = 474
+WORDS_ROOM = 0.38  # of the wider side of the cut, for "read as negative" on a narrow screen
 MANY = 4_000  # from here on points are small and thin
 # For st.plotly_chart(..., theme=None, config=MAP_CONFIG): the two ways to draw an area, and the way out of a zoom.
 MAP_CONFIG: dict[str, Any] = {
@@ -48,8 +49,8 @@ def plot_map(
             hovertemplate=_hover(is_wrong),
         )  # fmt: skip
     dress_plotly(figure, tokens, MAP_HEIGHT)
-    figure.update_xaxes(title={"text": "logit: above the dashed line it is read as positive", "standoff": 8})
-    figure.update_xaxes(range=_range(x, results.cut), showline=True)
+    figure.update_xaxes(title={"text": "logit: right of the dashed line it is read as positive", "standoff": 8})
+    figure.update_xaxes(range=_range_across(x, results.cut), showline=True)
     figure.update_yaxes(range=_range(y), showticklabels=False, showgrid=False)
     figure.update_layout(dragmode="lasso", shapes=_shapes(results.cut, area, tokens), margin_t=44)
     figure.update_layout(
@@ -75,6 +76,12 @@ def _range(values: NDArray[np.float32], *also: float) -> list[float]:
     low, high = float(all_values.min()), float(all_values.max())
     margin = 0.03 * (high - low) or 1.0
     return [low - margin, high + margin]
+
+
+def _range_across(values: NDArray[np.float32], cut: float) -> list[float]:
+    """Return the ends of the axis of the logits, which leave room on both sides of the cut for the words beside it."""
+    low, high = _range(values, cut)
+    return [min(low, cut - WORDS_ROOM * (high - cut)), max(high, cut + WORDS_ROOM * (cut - low))]
 
 
 def _shapes(cut: float, area: Corners, tokens: Tokens) -> list[dict[str, Any]]:

@@ -37,7 +37,6 @@ TEXT_COLUMN_NAMES = (
 )  # fmt: skip
 
 SAVE_AS_CSV = "Save it as CSV from your spreadsheet program"
-SAVE_AS_XLSX = "Save it as .xlsx or CSV from your spreadsheet program"
 EXPORT_AS_CSV = "Export its table as CSV"
 UNPACK = "Unpack it and choose the table inside"
 Foreign = tuple[str, str]  # what it looks like, and what to do
@@ -58,8 +57,8 @@ MAGIC_BYTES = (
 OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 PASSWORD_MARK = "EncryptedPackage".encode("utf-16-le")
 ZIP_CONTENTS = (
-    (b"xl/workbook.bin", "a binary Excel file (.xlsb)", SAVE_AS_XLSX),
-    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", SAVE_AS_XLSX),
+    (b"xl/workbook.bin", "a binary Excel file (.xlsb)", SAVE_AS_CSV),
+    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", SAVE_AS_CSV),
     (b"word/document.xml", "a Word document (.docx)", EXPORT_AS_CSV),
 )
 MARKUP = (
@@ -138,10 +137,7 @@ def detect_kind(path: Path) -> Kind:
     if isinstance(found, str):
         return found
     what, advice = found
-    raise TableError(
-        f"{shown(path.name)}: This looks like {what}; a table was expected (CSV, .xlsx, JSON lines or Parquet). "
-        f"{advice}."
-    )
+    raise TableError(f"{shown(path.name)}: This looks like {what}; a table was expected. {advice}.")
 
 
 def is_empty(path: Path) -> TableError:
@@ -158,7 +154,7 @@ def _recognise(sample: bytes, path: Path) -> Kind | Foreign:
     if sample.startswith(OLD_OFFICE):
         if PASSWORD_MARK in sample or PASSWORD_MARK in _read_end(path):
             return "an Excel file (.xlsx) with a password", "Save it without the password"
-        return "an old Excel file (.xls)", SAVE_AS_XLSX
+        return "an old Excel file (.xls)", SAVE_AS_CSV
     if sample.startswith(b"PAR1") and b"\0" in sample:  # "PAR1" alone may be the name of a column
         if _read_end(path).endswith(b"PAR1") and len(sample) >= 12:
             return "parquet"

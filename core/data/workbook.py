@@ -317,18 +317,33 @@ class _SheetReader(_RunReader):
         self._formats = {str(place): code for place, code in enumerate(formats) if code}
         self._is_1904 = is_1904
         self._path = path
-        self._done: list[SheetRow] = []
+        self._done: list[tuple[int, dict[int, str | int], str]] = []
         self._number = 0
-        self._cells: dict[int, str] = {}
+        self._cells: dict[int, str | int] = {}  # an int stands for a shared text
         self._flaw = ""
         self._column = -1
         self._type = "n"
         self._style = ""
 
-    def take(self) -> list[SheetRow]:
-        """Return the rows that have come to their end since the last call."""
+    def take(self) -> Iterator[SheetRow]:
+        """Give the rows that have come to their end since the last call.
+
+        Only here shared texts are fetched: a few bytes of a sheet may name many long ones.
+        """
         done, self._done = self._done, []
-        return done
+        for number, cells, flaw in done:
+            found: dict[int, str] = {}
+            for column, value in cells.items():
+                if isinstance(value, int):
+                    try:
+                        value = self._texts[value]
+                    except IndexError:
+                        flaw = f"the text of column {column_letters(column)} is missing from the workbook"
+                        continue
+                if value:
+                    found[column] = value
+            if found or flaw:
+                yield SheetRow(number, found, flaw)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "c":
@@ -351,7 +366,7 @@ class _SheetReader(_RunReader):
             self._is_text = False
         elif name == "row":
             if self._cells or self._flaw:
-                self._done.append(SheetRow(self._number, self._cells, self._flaw))
+                self._done.append((self._number, self._cells, self._flaw))
         else:
             super().end(name)
 
@@ -367,19 +382,15 @@ class _SheetReader(_RunReader):
 
     def _end_cell(self) -> None:
         value = self._value(self.joined())
-        if value:
+        if value != "":
             if self._column in self._cells:
                 self._flaw = f"two cells in column {column_letters(self._column)}"
             self._cells[self._column] = value
 
-    def _value(self, text: str) -> str:
+    def _value(self, text: str) -> str | int:
         kind = self._type
         if kind == "s":
-            try:
-                return self._texts[int(text)]
-            except (ValueError, IndexError):
-                self._flaw = f"the text of column {column_letters(self._column)} is missing from the workbook"
-                return ""
+            return int(text) if text.isdecimal() and len(text) < 10 else -1
         if kind == "n":
             code = self._formats.get(self._style)
             return plain_moment(text, code, self._is_1904) if code and text else plain_number(text)

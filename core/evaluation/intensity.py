@@ -132,7 +132,9 @@ def scores_by_stars(scores: Floats, stars: NDArray[np.integer]) -> list[StarScor
         stars: Whole numbers (N); 0 stands for none and is left out.
     """
     found = []
-    for value in sorted(set(stars.tolist()) - {0}):
+    for value in np.flatnonzero(np.bincount(stars)).tolist():
+        if value == 0:
+            continue
         chosen = scores[stars == value]
         low, high = mean_interval(chosen) if len(chosen) > 1 else (None, None)
         bins = np.clip((chosen * SCORE_BINS).astype(np.int64), 0, SCORE_BINS - 1)

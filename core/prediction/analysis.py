@@ -21,9 +21,9 @@ from core import settings
 from core.config import RunConfig, Section
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
-from core.errors import JobError
+from core.errors import JobError, ReviewscopeError
 from core.evaluation.selection import Results
-from core.files import atomic_writer, read_json, write_json
+from core.files import atomic_writer, read_json, remove_files, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.prediction.evaluating import EvaluationJob, evaluation_folder, load_results
 from core.prediction.predictor import Predictor
@@ -36,6 +36,7 @@ ANALYSES: Mapping[str, str] = {
 }
 # These depend on how training and validation reviews are told apart, whatever split is looked at.
 NEEDS_TRAIN = ("neighbours",)
+WITH_TABLE = ("neighbours", "themes")
 FORMAT_VERSION = 1  # of the results; another one gives other folders
 
 
@@ -82,14 +83,40 @@ class AnalysisJob(JobFolder):
         """Tell whether the result is there."""
         return self.document_file.exists()
 
+    @property
+    def kind(self) -> str:
+        """Return which of ``ANALYSES`` it is, also where the request cannot be read."""
+        return self.path.parent.name
+
     def read_document(self) -> dict[str, Any]:
-        """Return what was found."""
-        document: dict[str, Any] = read_json(self.document_file)
+        """Return what was found.
+
+        Raises:
+            ReviewscopeError: It cannot be read.
+        """
+        document = read_json(self.document_file)
+        if not isinstance(document, dict) or not document:
+            raise JobError(f"{self.document_file} is damaged: it holds no result. Look again.")
         return document
 
     def read_table(self) -> pa.Table:
-        """Return the table that was found."""
-        return pq.read_table(self.table_file)
+        """Return the table that was found.
+
+        Raises:
+            ReviewscopeError: It cannot be read.
+        """
+        try:
+            return pq.read_table(self.table_file)
+        except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+            raise JobError(f"Could not read {self.table_file} ({str(error)[:200]}). Look again.") from error
+
+    def discard(self) -> None:
+        """Remove the result, so that the look can be taken anew.
+
+        Raises:
+            ReviewscopeError: It cannot be removed.
+        """
+        remove_files(self.document_file, self.table_file)
 
 
 @dataclass(frozen=True)
@@ -125,9 +152,13 @@ class Look(Protocol):
 
 
 def create_analysis_job(request: AnalysisRequest) -> AnalysisJob:
-    """Make the folder of a look, or find it."""
+    """Make the folder of a look, or find it; a request that was damaged since is written anew."""
     job = AnalysisJob(analysis_folder(request))
-    if not (job.path / "request.json").exists():
+    try:
+        is_there = job.request.kind == request.kind
+    except ReviewscopeError:
+        is_there = False
+    if not is_there:
         write_json(job.path / "request.json", request.model_dump(mode="json"))
     return job
 

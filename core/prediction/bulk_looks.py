@@ -29,11 +29,12 @@ from core.prediction.summary import NEGATIVE, POSITIVE, Mask, sides_of
 MOST_READ = 50_000  # texts whose words are counted
 COUNTED_BYTES = 32 * 2**20  # of texts that are held at a time
 MOST_WORDS = 10  # on each side
+LEAST_TEXTS, FEWEST_TEXTS, LEAST_SHARE = 20, 3, 0.02
 # How texts become words here, whatever the model: the words of two models' results can be compared.
 WORDS_CONFIG = PreprocessingConfig()
 
 Against = Literal["sides", "rest"]
-FORMAT_VERSION = 2  # of the results; another one gives other folders
+FORMAT_VERSION = 3  # of the results; another one gives other folders
 
 
 class LookRequest(Section):
@@ -57,11 +58,13 @@ class WordsFound(Section):
 
     Attributes:
         words: Leaning to A (below 0) or B (above 0), the most certain first.
+        least: A word stands in so many of the texts that were read, or is left out.
         rows_a, rows_b: Rows of each group.
         read_a, read_b: Of these, those whose words were counted, drawn at random where they are not all.
     """
 
     words: tuple[WordLean, ...]
+    least: int
     rows_a: int
     rows_b: int
     read_a: int
@@ -203,9 +206,11 @@ def _find_words(look: LookJob, job: BulkJob, reporter: JobReporter) -> bool:
         if reporter.should_stop():
             return False
     reporter.on_phase("Comparing the words", 0)
-    words = one_sided_words(add_counts(counts[0]), add_counts(counts[1]), most=MOST_WORDS)
+    read = int(read_a.sum()) + int(read_b.sum())
+    least = min(LEAST_TEXTS, max(FEWEST_TEXTS, round(LEAST_SHARE * read)))
+    words = one_sided_words(add_counts(counts[0]), add_counts(counts[1]), most=MOST_WORDS, least_texts=least)
     found = WordsFound(
-        words=tuple(words), rows_a=int(group_a.sum()), rows_b=int(group_b.sum()),
+        words=tuple(words), least=least, rows_a=int(group_a.sum()), rows_b=int(group_b.sum()),
         read_a=int(read_a.sum()), read_b=int(read_b.sum()),
     )  # fmt: skip
     write_json(look.words_file, found.model_dump(mode="json"))

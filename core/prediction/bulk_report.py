@@ -188,7 +188,7 @@ def _dates(job: BulkJob, result: BulkResult, sides: NDArray[np.int8], page: Repo
                 f"fewer than {least_in_bucket(n)} reviews. Dates read as "
                 f"{DATE_FORMATS[facets.facts[place].date_format or '']}.",
                 [],
-                [plot_share_over_time(frame, unit, LIGHT)],
+                [plot_share_over_time(frame, unit, LIGHT).update_layout(dragmode="pan", clickmode="none")],
                 _as_table(unit, names, frame),
             )
         )

@@ -18,7 +18,7 @@ from core.errors import DataError, JobError, ReviewscopeError
 from core.evaluation.calibration import reliability, risk_coverage
 from core.evaluation.metrics import METRICS, Confusion, Metric, evaluate_logits
 from core.evaluation.selection import Results
-from core.files import atomic_writer, is_locked, read_json, write_json
+from core.files import atomic_writer, is_locked, read_json, remove_files, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.models.model_file import Calibration
 from core.prediction.predictor import Predictor, probability_of
@@ -98,12 +98,24 @@ class EvaluationJob(JobFolder):
         Raises:
             ReviewscopeError: A file cannot be read.
         """
-        evaluation = Evaluation.from_document(read_json(self.path / "metrics.json"))
+        path = self.path / "metrics.json"
+        try:
+            evaluation = Evaluation.from_document(read_json(path))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ReviewscopeError(f"{path} is damaged ({str(error)[:200]}). Score the split again.") from error
         if set(evaluation.metrics) == set(METRICS) and cut == 0.0:
             return evaluation
         results = load_results(self.results_file)
         metrics, confusion = evaluate_logits(results.labels, results.logits, cut)
         return replace(evaluation, metrics=metrics, confusion=confusion)
+
+    def discard(self) -> None:
+        """Remove the result, so that the split can be scored anew.
+
+        Raises:
+            ReviewscopeError: It cannot be removed.
+        """
+        remove_files(self.path / "metrics.json", self.results_file)
 
 
 def create_evaluation_job(request: EvaluationRequest, model_sha256: str, data_fingerprint: str) -> EvaluationJob:

@@ -46,6 +46,10 @@ FILE_WORDS: dict[Preset, str] = {
 ENDINGS: dict[Format, str] = {
     "csv-excel": ".csv", "csv": ".csv", "xlsx": ".xlsx", "parquet": ".parquet", "html": ".html",
 }  # fmt: skip
+APOSTROPHE_NOTE = (
+    "A text or column name that begins with = + - @, tab or carriage return has an apostrophe before it, so that no "
+    "spreadsheet program runs it."
+)
 DECIMALS = 6
 LONGEST_STEM = 80
 
@@ -187,15 +191,38 @@ class ExportJob(JobFolder):
         return f"{harmless}-{FILE_WORDS[self.request.preset]}{ENDINGS[self.request.format]}"
 
 
-def create_export(
+@dataclass(frozen=True)
+class ExportPlan:
+    """A file that could be made; nothing of it is on disk unless somebody has made it before.
+
+    Attributes:
+        export: Its folder.
+        request: What it is to hold.
+        bits: The filter, a bit a record.
+    """
+
+    export: ExportJob
+    request: ExportRequest
+    bits: bytes
+
+    def create(self) -> ExportJob:
+        """Make the folder, so that the job can be queued; a file that was made before stays in it."""
+        if not (self.export.path / "request.json").exists():
+            if self.request.mask_sha256 is not None:
+                write_bytes(self.export.mask_file, self.bits)
+            write_json(self.export.path / "request.json", self.request.model_dump(mode="json"))
+        return self.export
+
+
+def plan_export(
     job: BulkJob,
     preset: Preset = "all",
     format: Format = "csv-excel",
     extras: Sequence[Extra] = (),
     mask: NDArray[np.bool_] | None = None,
     filter_words: str = "",
-) -> ExportJob:
-    """Make an export's folder; an equal one is given back with the file that it has made.
+) -> ExportPlan:
+    """Say what a file would hold and where it would lie; an equal wish is the same file.
 
     Args:
         job: Has ended.
@@ -226,12 +253,19 @@ def create_export(
         filter_words=filter_words if mask is not None else "",
     )  # fmt: skip
     key = hashlib.sha256(request.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
-    export = ExportJob(job.path / f"export-{key}")
-    if not (export.path / "request.json").exists():
-        if mask is not None:
-            write_bytes(export.mask_file, bits)
-        write_json(export.path / "request.json", request.model_dump(mode="json"))
-    return export
+    return ExportPlan(ExportJob(job.path / f"export-{key}"), request, bits)
+
+
+def create_export(
+    job: BulkJob,
+    preset: Preset = "all",
+    format: Format = "csv-excel",
+    extras: Sequence[Extra] = (),
+    mask: NDArray[np.bool_] | None = None,
+    filter_words: str = "",
+) -> ExportJob:
+    """Make an export's folder: ``plan_export`` with the same arguments, and its ``create``."""
+    return plan_export(job, preset, format, extras, mask, filter_words).create()
 
 
 def find_export(job: BulkJob, export_id: str) -> ExportJob | None:
@@ -460,8 +494,7 @@ def _notes(request: ExportRequest, written: Written, result: BulkResult, layout:
     if written.replaced_characters:
         notes.append(f"{written.replaced_characters:,} characters that a workbook cannot hold became U+FFFD.")
     if request.format == "csv-excel":
-        notes.append("A text or column name that begins with = + - @, tab or carriage return has an apostrophe before "
-                     "it, so that no spreadsheet program runs it.")  # fmt: skip
+        notes.append(APOSTROPHE_NOTE)
         if written.rows > EXCEL_ROWS:
             notes.append(f"Excel opens the first {EXCEL_ROWS:,} of the {written.rows:,} rows only.")
     renamed = sum(

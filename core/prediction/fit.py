@@ -29,7 +29,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LONGEST_SHOWN = 20
 # Of calibrated logits: fine near 0 and near certainty, where probabilities change most against each other.
 BIN_EDGES = (-5.0, -4.0, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-PRIOR = 4.0
+PRIOR = 1.0
 SHARE_OF_DROP = 0.5
 
 # From where on a difference is no longer small (amber), and from where on nothing can be said (red). Chosen on
@@ -271,7 +271,7 @@ def expect_accuracy(calibration: Calibration, logits: NDArray[np.floating], cut:
 
     The rows fall into bins of their calibrated logit. In each bin the share positive is taken to be that of the
     validation reviews in it (histogram binning; Zadrozny & Elkan 2001, ICML), with the bin's own calibrated probability
-    as a prior worth ``PRIOR`` reviews, so that a bin without any is not undefined: a Beta distribution. The verdicts
+    as a prior worth ``PRIOR`` review, so that a bin without any is not undefined: a Beta distribution. The verdicts
     expected right are their mean over the rows. Its variance is that of the Betas, each weighted by the square of the
     bin's share of the rows, and that of the file's own rows about their expectation, p (1 - p) / N; an effective sample
     of that variance makes a Wilson interval.

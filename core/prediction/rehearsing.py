@@ -35,7 +35,7 @@ MOST_SEARCHED = 5_000  # rows among which those are looked for
 TIMED_SECONDS = 1.0
 PIECE_SECONDS = 0.1
 LARGEST_PIECE = 4_000
-COUNTED_SECONDS = 0.7
+COUNTED_SECONDS = 1.0
 MOST_REJECTS = 20
 MOST_EXAMPLES = 5
 EXAMPLE_CHARACTERS = 300
@@ -103,8 +103,8 @@ class Rehearsal(Section):
         beside = self.load_seconds + self.rows * self.read_seconds + END_SECONDS + (0.0 if is_warm else START_SECONDS)
         low = min(self.row_seconds_low, self.row_seconds * (1 - LEAST_SPREAD))
         high = max(self.row_seconds_high, self.row_seconds * (1 + LEAST_SPREAD))
-        each = (beside + self.rows * seconds for seconds in (self.row_seconds, low, high))
-        return Duration(*each)
+        middle, least, most = (beside + self.rows * seconds for seconds in (self.row_seconds, low, high))
+        return Duration(middle, min(least, middle * (1 - LEAST_SPREAD)), max(most, middle * (1 + LEAST_SPREAD)))
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,21 @@ def create_rehearsal(upload: Upload, request: BulkRequest) -> RehearsalJob:
     Raises:
         TableError: The table has no such columns.
     """
-    check_columns(upload, request)
-    asked = request.model_copy(update={"id_column": None})
-    key = hashlib.sha256(asked.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:12]
-    job = RehearsalJob(upload.path / f"rehearsal-{key}")
+    job = rehearsal_of(upload, request)
     if not (job.path / "request.json").exists():
-        write_json(job.path / "request.json", asked.model_dump(mode="json"))
+        check_columns(upload, request)
+        write_json(job.path / "request.json", _without_ids(request).model_dump(mode="json"))
     return job
+
+
+def rehearsal_of(upload: Upload, request: BulkRequest) -> RehearsalJob:
+    """Return the rehearsal of a request; it may not exist yet."""
+    asked = _without_ids(request).model_dump_json(exclude_defaults=True)
+    return RehearsalJob(upload.path / f"rehearsal-{hashlib.sha256(asked.encode()).hexdigest()[:12]}")
+
+
+def _without_ids(request: BulkRequest) -> BulkRequest:
+    return request.model_copy(update={"id_column": None})
 
 
 def execute_rehearsal(job: RehearsalJob, reporter: JobReporter) -> None:

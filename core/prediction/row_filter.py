@@ -221,7 +221,8 @@ def _has_stars(facets: Facets, read: Read, chosen: RowFilter, sides: NDArray[np.
 def _is_confident(logits: NDArray[np.float32], least: float, cutoffs: Cutoffs) -> Mask:
     found = np.zeros(len(logits), np.bool_)
     for start in range(0, len(logits), PIECE):
-        probabilities = probability_of(logits[start : start + PIECE])
+        with np.errstate(invalid="ignore"):  # a NaN stays one, and is never confident
+            probabilities = probability_of(logits[start : start + PIECE])
         confidences = np.where(probabilities > cutoffs.threshold, probabilities, 1 - probabilities)
         found[start : start + PIECE] = confidences >= least
     return found

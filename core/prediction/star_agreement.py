@@ -66,7 +66,12 @@ def judge_stars(
     is_meant = (stars <= last_low(scale)) | (stars >= first_high(scale))
     return StarAgreement(
         scale=scale,
-        by_stars=tuple(scores_by_stars(probability_of(logits), stars)),
+        by_stars=tuple(
+            scores
+            for value in range(1, scale + 1)  # one after the other: the scores of all would take much memory
+            if (rows := stars == value).any()
+            for scores in scores_by_stars(probability_of(logits[rows]), stars[rows])
+        ),
         clear=int((is_meant & (sides != NOT_SURE)).sum()),
         high=int(disagreeing(stars, scale, sides, "high").sum()),
         low=int(disagreeing(stars, scale, sides, "low").sum()),

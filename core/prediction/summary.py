@@ -237,7 +237,9 @@ def order_rows(
     has_score = ~np.isnan(logits)
     places = np.flatnonzero(has_score if mask is None else has_score & mask)
     chosen = logits[places]
-    if order == "unsure":
+    if order == "unsure" and cutoffs.threshold == USUAL.threshold:
+        chosen = np.abs(chosen)  # the same order, without the probabilities
+    elif order == "unsure":
         chosen = np.concatenate(
             [chosen[:0], *(np.abs(each - cutoffs.threshold).astype(np.float64) for each in _probabilities(chosen))]
         )
@@ -252,7 +254,9 @@ def order_rows(
 def _probabilities(logits: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
     """Give the probabilities of positive piece by piece: whole they would take twice the memory of the logits."""
     for start in range(0, len(logits), PIECE):
-        yield probability_of(logits[start : start + PIECE])
+        with np.errstate(invalid="ignore"):  # a NaN stays one
+            probabilities = probability_of(logits[start : start + PIECE])
+        yield probabilities
 
 
 def _sides(probabilities: NDArray[np.float64], cutoffs: Cutoffs) -> Iterator[Sides]:

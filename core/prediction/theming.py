@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.data.labelled import LabelledTexts
+from core.errors import JobError
 from core.evaluation.discoveries import Mask, Term, Terms, collect_terms, find_terms
 from core.evaluation.lift import Lift
 from core.evaluation.selection import Results
@@ -54,11 +55,18 @@ class ErrorThemes:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "ErrorThemes":
-        """Read what ``to_document`` gave."""
-        themes = tuple(ThemeLift(each["key"], each["title"], Lift(**each["lift"])) for each in document["themes"])
-        found = tuple(Term(**{**each, "lift": Lift(**each["lift"])}) for each in document["found"])
-        distinctive = tuple(WordLean(**each) for each in document["distinctive"])
-        return cls(**{**document, "themes": themes, "found": found, "distinctive": distinctive})
+        """Read what ``to_document`` gave.
+
+        Raises:
+            JobError: It is something else.
+        """
+        try:
+            themes = tuple(ThemeLift(each["key"], each["title"], Lift(**each["lift"])) for each in document["themes"])
+            found = tuple(Term(**{**each, "lift": Lift(**each["lift"])}) for each in document["found"])
+            distinctive = tuple(WordLean(**each) for each in document["distinctive"])
+            return cls(**{**document, "themes": themes, "found": found, "distinctive": distinctive})
+        except (KeyError, TypeError) as error:
+            raise JobError(f"The themes that were found are damaged ({str(error)[:200]}). Look again.") from error
 
 
 def theme_options(results: Results) -> dict[str, Any]:

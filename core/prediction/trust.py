@@ -1,8 +1,10 @@
 """How many of a file's verdicts are right: by labels that stand in it, or by a reader's, of 50 rows drawn at random."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import lgamma, log
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +15,13 @@ from pydantic import Field, ValidationError
 from core.config import Meaning, Section
 from core.data.labels import LABEL_COLUMNS, MOST_VALUES, normalise_label, propose_label_map
 from core.errors import ReviewscopeError
-from core.evaluation.intervals import Interval, wilson_interval
+from core.evaluation.intervals import Interval
 from core.evaluation.metrics import METRICS, Confusion, Metric, Scored, count_confusion
 from core.files import hold_lock, sync_file, sync_folder
 from core.model_settings import Cutoffs
 
 DRAWN = 50
+TAIL = 0.025
 LABELS_NAME = "labels.jsonl"
 BUSY = "The labels are being written by another tab. Try again."
 COUNTED = ("accuracy", "precision", "recall", "f1")
@@ -95,19 +98,52 @@ class Estimate:
 
     @property
     def interval(self) -> Interval | None:
-        """Return the 95 % interval of the share right among all scored rows; None without a label.
+        """Return the 95 % interval of the share right among all scored rows, see ``exact_interval``; None without any.
 
-        It is Wilson's, of as many rows as a draw without replacement is worth: n (N - 1) / (N - n), so that nothing is
-        left open once every row has a label. A prediction-powered interval (Angelopoulos et al. 2023, Science 382)
-        was given up: with 10 to 50 labels at a true accuracy of 0.98 it covers in 17 to 67 % of the draws, Wilson's in
-        93 to 99 %; where both cover it is at most 6 % narrower.
+        A prediction-powered interval (Angelopoulos et al. 2023, Science 382), which would use the scores too, was given
+        up: with 10 to 50 labels at a true accuracy of 0.98 it covers in 17 to 67 % of the draws.
         """
-        if not self.n:
-            return None
-        if self.n >= self.rows:
-            return self.right / self.n, self.right / self.n
-        worth = self.n * (self.rows - 1) / (self.rows - self.n)
-        return wilson_interval(self.right / self.n * worth, worth)
+        return exact_interval(self.right, self.n, self.rows) if self.n else None
+
+
+@lru_cache(maxsize=1_000)
+def exact_interval(right: int, n: int, rows: int) -> Interval:
+    """Return the 95 % interval of the share right in a file, of which n rows were drawn without replacement.
+
+    It holds the numbers of right rows at which a draw with so many right ones, or more, and one with so few, or fewer,
+    both have a chance above 2.5 %: Clopper & Pearson's (1934, Biometrika 26) with the hypergeometric distribution
+    (Buonaccorsi 1987, The American Statistician 41). It covers in at least 95 % of the draws, where Wilson's, at 10
+    rows and an accuracy of 0.985, covers in 86 %, and it closes when every row is drawn.
+
+    Args:
+        right: Drawn rows that are right, 0 to n.
+        n: Drawn rows, at least 1; it is meant for at most some hundreds.
+        rows: Of the file, at least n.
+    """
+    fewest, most = right, rows - (n - right)  # of right rows in the file
+
+    def chance(total: int, least: int, up_to: int) -> float:
+        """Return how likely a draw has ``least`` to ``up_to`` right rows when the file has ``total``."""
+        counts = np.arange(max(least, n - (rows - total)), min(up_to, total) + 1)
+        ways = [_log_choose(total, k) + _log_choose(rows - total, n - k) for k in counts.tolist()]
+        return float(np.exp(np.array(ways) - _log_choose(rows, n)).sum())
+
+    low = _first_true(fewest, most, lambda total: chance(total, right, n) > TAIL)
+    high = _first_true(low, most + 1, lambda total: total > most or chance(total, 0, right) <= TAIL) - 1
+    return low / rows, high / rows
+
+
+def _first_true(low: int, high: int, is_true: Callable[[int], bool]) -> int:
+    """Return the first number of low to high from which on a condition holds; it holds at high."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_true(middle) else (middle + 1, high)
+    return low
+
+
+def _log_choose(n: int, k: int) -> float:
+    """Return the logarithm of the number of ways to choose k of n, exactly for the small k that are asked for."""
+    return sum(log(n - step) for step in range(k)) - lgamma(k + 1)
 
 
 def propose_meanings(values: Sequence[str]) -> dict[str, Meaning]:

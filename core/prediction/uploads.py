@@ -127,9 +127,7 @@ class Upload:
         with self._named():
             if needs_conversion(detect_kind(self.table)):
                 return converted_format(self.conversion(options).rows_file)
-            return sniff_table(
-                self.table, encoding=options.encoding, delimiter=options.delimiter, has_header=options.has_header
-            )
+            return sniff_table(self.table, **options.model_dump())
 
     def refuse_changed(self) -> None:
         """Refuse when a file that stays where it lies is not the one that was chosen.

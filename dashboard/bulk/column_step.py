@@ -19,6 +19,7 @@ from dashboard.tokens import current_tokens
 
 MOST_SHOWN_COLUMNS = 30
 JOINED_CHARACTERS = 600
+ROW_NUMBER = -1
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,20 @@ def take_columns(key: str) -> None:
 def draw_id_column(upload: Upload, preview: Preview) -> int | None:
     """Draw the choice of the column that names a row."""
     columns, key = preview.columns, f"id-column-{upload.upload_id}"
-    state.remember(key, ids_from_url(len(columns)))
-    picked: int | None = st.selectbox(
-        "Rows are named by", [None, *range(len(columns))], key=key, on_change=take_ids, args=(key,),
-        format_func=lambda place: "Row number" if place is None else column_word(columns, place),
+    known = ids_from_url(len(columns))
+    state.remember(key, ROW_NUMBER if known is None else known)
+    picked: int = st.selectbox(
+        "Rows are named by", [ROW_NUMBER, *range(len(columns))], key=key, on_change=take_ids, args=(key,),
+        format_func=lambda place: "Row number" if place == ROW_NUMBER else column_word(columns, place),
         help="A column of ids comes back untouched; ids that stand twice are reported.",
     )  # fmt: skip
-    return picked
+    return None if picked == ROW_NUMBER else picked
 
 
 def take_ids(key: str) -> None:
     """Carry the chosen column of ids into the URL."""
     place = state.recall(key)
-    state.to_url(ids=None if place is None else str(place))
+    state.to_url(ids=None if place == ROW_NUMBER else str(place))
 
 
 def draw_rows(preview: Preview, text: tuple[int, ...], ids: int | None) -> None:
@@ -99,8 +101,8 @@ def draw_rows(preview: Preview, text: tuple[int, ...], ids: int | None) -> None:
         subset=[f"c{place}" for place in text], **{"background-color": current_tokens().quiet_tint}
     )
     st.dataframe(
-        tinted, hide_index=True, row_height=38, height="content", column_config=column_labels(preview.columns, shown),
-        alt="The first rows of the file", key="preview",
+        tinted, hide_index=True, row_height=38, height="content",
+        column_config=column_labels(preview.columns, shown, text), alt="The first rows of the file", key="preview",
     )  # fmt: skip
     if len(shown) < len(preview.columns):
         draw_caption(f"The first {len(shown)} of {len(preview.columns):,} columns; all of them come back.")
@@ -111,6 +113,9 @@ def draw_rows(preview: Preview, text: tuple[int, ...], ids: int | None) -> None:
         st.html(f'<div class="rs rs-review">{escape(joined[:JOINED_CHARACTERS])}{more}</div>')
 
 
-def column_labels(columns: tuple[str, ...], shown: list[int]) -> dict[str, Any]:
+def column_labels(columns: tuple[str, ...], shown: list[int], text: tuple[int, ...]) -> dict[str, Any]:
     """Return the labels of a table's columns; the names themselves may be empty or stand twice."""
-    return {f"c{place}": st.column_config.TextColumn(name_word(columns[place]), width="medium") for place in shown}
+    return {
+        f"c{place}": st.column_config.TextColumn(name_word(columns[place]), width=420 if place in text else 130)
+        for place in shown
+    }

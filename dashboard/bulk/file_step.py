@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import settings
+from core import jobs, settings
 from core.data.demo import write_demo_table
 from core.data.tables import TableOptions, TableWriter
 from core.errors import ReviewscopeError
@@ -19,6 +19,7 @@ from core.prediction.uploads import (
     list_machine_files,
     save_upload,
 )
+from core.wording import plural
 from dashboard import state
 from dashboard.bulk.choices import open_upload
 from dashboard.components import draw_caption, draw_section, empty_box, failed_box, file_size
@@ -40,6 +41,7 @@ def draw_file_step() -> None:
         f"CSV, Excel, JSON lines or Parquet, up to {LARGEST}. It stays on this computer, in "
         f"{settings.home() / 'uploads'}, for {KEPT_DAYS} days.",
     )
+    jobs.start_worker("quick")  # it loads its libraries while somebody looks for a file
     before = state.from_url("upload")  # one that is gone, if any
     source = st.segmented_control(
         "Where the table comes from", list(SOURCES), key=SOURCE, default="upload", required=True,
@@ -87,14 +89,23 @@ def draw_paste() -> None:
         help="Each line becomes one row. Lines without a word are rejected, and counted as such.",
     )  # fmt: skip
     lines = lines_of(text or "")
-    words = f"Go on with {len(lines):,} line{'' if len(lines) == 1 else 's'}" if lines else "Go on"
-    if st.button(words, type="primary", key="use-pasted", disabled=not lines):
-        try:
-            table = table_of_lines(lines)
-        except ReviewscopeError as error:
-            state.remember(REFUSED, str(error))
-        else:
-            take_in(table, PASTED_NAME, PASTED_OPTIONS)
+    draw_caption(plural(len(lines), "line") + "." if lines else "No line yet.")
+    # Not disabled without lines: a click into it is what ends the writing.
+    if st.button("Go on with these lines", type="primary", key="use-pasted"):
+        take_lines(lines)
+
+
+def take_lines(lines: list[str]) -> None:
+    """Save pasted lines as a table and go on to the next step."""
+    if not lines:
+        state.remember(REFUSED, "There is no line to read. Write or paste one first.")
+        return
+    try:
+        table = table_of_lines(lines)
+    except ReviewscopeError as error:
+        state.remember(REFUSED, str(error))
+    else:
+        take_in(table, PASTED_NAME, PASTED_OPTIONS)
 
 
 def draw_machine_files() -> None:

@@ -21,7 +21,7 @@ PREFIX = "file_"
 CLICKS = PREFIX + "clicks"
 MOST_CHARACTERS = 200
 ANY = "any"
-LEAST_CONFIDENCES = (None, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+LEAST_CONFIDENCES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 # What a click on a chart makes of the filters; the same filters when nothing was clicked.
 Door = Callable[[RowFilter, Mapping[str, Any]], RowFilter]
 Against = Literal["sides", "rest"]
@@ -51,7 +51,7 @@ def filter_from_url(job: BulkJob, facets: Facets) -> RowFilter:
         stars=stars,
         disagreement=next((each for each in DISAGREEMENTS if each == disagreement), None),
         score=score,
-        confidence=next((each for each in LEAST_CONFIDENCES[1:] if f"{each:g}" == confidence), None),
+        confidence=next((each for each in LEAST_CONFIDENCES if f"{each:g}" == confidence), None),
         word=_parameter("word")[:MOST_CHARACTERS],
         phrase=_parameter("phrase")[:MOST_CHARACTERS],
     )
@@ -178,8 +178,8 @@ def draw_choices(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
         _draw_stars_choice(change, rated if chosen.rated is None else chosen.rated)
     least = change.field("confidence", chosen.confidence)
     st.selectbox(
-        "Confidence at least", LEAST_CONFIDENCES, key=least,
-        format_func=lambda share: ANY if share is None else percent(share, 0),
+        "Confidence at least", LEAST_CONFIDENCES, index=None, placeholder=ANY, key=least,
+        format_func=lambda share: percent(share, 0),
         on_change=lambda: change.to(confidence=recall(least)),
     )  # fmt: skip
     phrase = change.field("phrase", chosen.phrase)

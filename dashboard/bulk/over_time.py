@@ -22,6 +22,8 @@ from dashboard.components import draw_caption, draw_chart_title
 from dashboard.state import remember
 from dashboard.tokens import current_tokens
 
+AUTOMATIC = "automatic"
+
 
 def draw_time(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
     """Draw the share positive over time; the filter by days itself pales the rest of the time."""
@@ -49,10 +51,10 @@ def draw_time(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
     with row.container(width="content"):
         if len(facets.dated) > 1:
             draw_column_choice("Date", job, facets, facets.dated, place, "date")
-        key = filters.hold(job, "unit", asked)
+        key = filters.hold(job, "unit", asked or AUTOMATIC)
         st.selectbox(
-            "Unit", [None, *UNITS], key=key, width=130, label_visibility="collapsed",
-            format_func=lambda each: each or "automatic", on_change=partial(take_choice, job, "unit", key),
+            "Unit", [AUTOMATIC, *UNITS], key=key, width=130, label_visibility="collapsed",
+            on_change=partial(take_choice, job, "unit", key),
         )  # fmt: skip
     if figure is None:
         draw_caption(f"Fewer than two {unit}s have reviews enough. Choose another unit.")

@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from core import jobs
 from core.charts.bulk_sides import share_bar_html
 from core.errors import ReviewscopeError
 from core.job_folder import JobFolder
@@ -14,7 +15,7 @@ from core.model_settings import load_settings, settings_fault
 from core.prediction.bulk_job import BulkJob, BulkRequest, create_bulk_job, list_jobs
 from core.prediction.rehearsing import REHEARSED_ROWS, Rehearsal, RehearsalJob, create_rehearsal
 from core.prediction.uploads import Upload
-from core.wording import interval_text, percent
+from core.wording import interval_text, percent, plural
 from dashboard import state
 from dashboard.bulk.steps import draw_queue_refusal, queue_again
 from dashboard.cache import load_predictor
@@ -93,7 +94,7 @@ def draw_rehearsing(job: RehearsalJob) -> None:
     progress = job.progress if status == "running" else None
     with st.container(border=True, key="rehearsal-running"):
         before = places_before(job, "quick") if status == "queued" else 0
-        waiting = f"{jobs_words(before)} before it." if before else "It takes a second or two."
+        waiting = f"{plural(before, 'job')} before it." if before else "It takes a second or two."
         draw_section(f"3 · Rehearsal: the first {REHEARSED_ROWS} rows", progress.phase + "." if progress else waiting)
         st.skeleton(height=34)
         st.skeleton(height=190)
@@ -101,10 +102,10 @@ def draw_rehearsing(job: RehearsalJob) -> None:
 
 def draw_rehearsal(upload: Upload, request: BulkRequest, found: Rehearsal) -> None:
     """Draw what the rehearsal found, and the button that scores the whole table."""
+    jobs.start_worker("score")  # it loads its libraries while somebody looks at this
     with st.container(border=True, key="rehearsal"):
-        rows = "1 row" if found.scored == 1 else f"{found.scored:,} rows"
         draw_section(
-            f"3 · Rehearsal: the first {rows}" if found.scored else "3 · Rehearsal",
+            f"3 · Rehearsal: the first {plural(found.scored, 'row')}" if found.scored else "3 · Rehearsal",
             f"Read in {brief(found.seconds)} by {name_of(request.model)}, {request.cutoffs.describe()}.",
         )
         if fault := settings_fault(request.model_sha256):
@@ -116,9 +117,7 @@ def draw_rehearsal(upload: Upload, request: BulkRequest, found: Rehearsal) -> No
             draw_examples(found)
         draw_rejects(found)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            about = "" if found.is_counted else "about "
-            label = f"Score {about}{found.rows:,} row{'' if found.rows == 1 else 's'}"
-            if st.button(label, type="primary", key="score", disabled=not found.rows):
+            if st.button(f"Score {rows_words(found)}", type="primary", key="score", disabled=not found.rows):
                 start_job(upload, request)
             draw_model_choice(request)
 
@@ -130,6 +129,14 @@ def draw_forecast(found: Rehearsal) -> None:
     between = f" ({duration_range(forecast.low, forecast.high)})" if forecast.high >= 1.5 else ""
     words = f"{escape(f'The whole file: {middle}')}<span>{escape(between)}</span>"
     st.html(f'<div class="rs"><p class="rs-big">{words}</p></div>')
+
+
+def rows_words(found: Rehearsal) -> str:
+    """Say how many rows the table has; an estimate to three figures."""
+    if found.is_counted:
+        return plural(found.rows, "row")
+    size = 10 ** max(len(str(found.rows)) - 3, 0)
+    return f"about {plural(round(found.rows / size) * size, 'row')}"
 
 
 def share_sentence(found: Rehearsal) -> str:
@@ -157,7 +164,7 @@ def draw_examples(found: Rehearsal) -> None:
         column_config={
             "row": st.column_config.NumberColumn("Row", width=60),
             "probability": st.column_config.TextColumn("Positive", width=80, help="Probability of positive"),
-            "text": st.column_config.TextColumn("Text", width="large"),
+            "text": st.column_config.TextColumn("Text", width=760),
         },
         column_order=["row", "probability", "text"],
     )  # fmt: skip
@@ -222,11 +229,6 @@ def places_before(job: JobFolder, slot: str) -> int:
     """Return how many jobs wait before one in its slot."""
     waiting = [each.job.path for each in list_waiting(slot)]
     return waiting.index(job.path) if job.path in waiting else 0
-
-
-def jobs_words(count: int) -> str:
-    """Write a number of jobs."""
-    return "1 job" if count == 1 else f"{count:,} jobs"
 
 
 def brief(seconds: float) -> str:

@@ -16,7 +16,6 @@ from core.prediction.summary import Order
 from core.wording import plural
 from dashboard.bulk import filters
 from dashboard.bulk.choices import name_word
-from dashboard.bulk.groups import take_choice
 from dashboard.cache import count_rows_left, first_rows, load_cells, load_facet
 from dashboard.components import draw_section
 from dashboard.state import recall
@@ -48,13 +47,20 @@ def draw_rows(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
     shown = places[PAGE_ROWS * (page - 1) :][:PAGE_ROWS]
     draw_page(job, facets, chosen, shown)
     if pages > 1:
-        key = filters.hold(job, "page", page)
-        st.pagination(pages, key=key, on_change=partial(take_choice, job, "page", key))
+        # Once a page's number has been pressed, its widget gives way to the one of the new page.
+        key = f"file_page_{job.job_id}_{pages}_{page}"
+        st.pagination(pages, default=page, key=key, on_change=partial(take_page, job, key, page))
 
 
 def take_order(job: BulkJob, key: str) -> None:
     """Put the order into the URL, and begin at its first page."""
     filters.choose(job, order=recall(key), page=None)
+
+
+def take_page(job: BulkJob, key: str, before: int) -> None:
+    """Put the page into the URL."""
+    if recall(key) not in (None, before):
+        filters.choose(job, page=recall(key))
 
 
 def draw_page(job: BulkJob, facets: Facets, chosen: RowFilter, shown: "np.ndarray[Any, np.dtype[np.int64]]") -> None:

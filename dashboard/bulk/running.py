@@ -6,7 +6,8 @@ from core.errors import ReviewscopeError
 from core.job_folder import JobProgress
 from core.jobs import stop
 from core.prediction.bulk_job import BulkJob
-from dashboard.bulk.rehearsal_step import jobs_words, places_before
+from core.wording import plural
+from dashboard.bulk.rehearsal_step import places_before
 from dashboard.bulk.steps import draw_job_lines, draw_queue_refusal, queue_again
 from dashboard.components import draw_caption, draw_facts, draw_section, duration, failed_box
 
@@ -37,7 +38,7 @@ def draw_running(job: BulkJob) -> None:
     with st.container(border=True, key="bulk-running"):
         if progress is None:
             before = places_before(job, "score")
-            words = f"{jobs_words(before)} before it." if before else "It begins as soon as its worker is there."
+            words = f"{plural(before, 'job')} before it." if before else "It begins as soon as its worker is there."
             draw_section("4 · Run: waiting", words)
             st.progress(0.0)
         else:

@@ -10,7 +10,9 @@ from core.errors import ReviewscopeError
 from core.job_folder import JobFolder
 from core.jobs import enqueue
 from core.prediction.bulk_job import BulkJob
+from core.prediction.rehearsing import Rehearsal, rehearsal_of
 from core.prediction.uploads import Upload
+from core.wording import interval_text, percent, plural
 from dashboard import state
 from dashboard.bulk.choices import leave_file, leave_job, name_word
 from dashboard.components import failed_box, file_size
@@ -37,7 +39,7 @@ def draw_file_line(upload: Upload) -> None:
 
 
 def draw_job_lines(job: BulkJob, columns: Sequence[str]) -> None:
-    """Draw the first two steps, done, of a table that is being scored or was."""
+    """Draw the first three steps, done, of a table that is being scored or was."""
     request = job.request
     draw_file_line(job.upload)
     places = [place for place in request.text_columns if place < len(columns)]
@@ -46,6 +48,18 @@ def draw_job_lines(job: BulkJob, columns: Sequence[str]) -> None:
     ids = f"rows named by {name_word(columns[request.id_column])}" if has_ids and request.id_column is not None else ""
     title = "2 · Columns" if len(request.text_columns) > 1 else "2 · Column"
     draw_step(title, names, ids, "column", partial(leave_job, job))
+    found = known_rehearsal(job)
+    if found is not None and found.counts.interval:
+        share = f"{percent(found.counts.share)} positive ({interval_text(*found.counts.interval)})"
+        draw_step("3 · Rehearsal", share, f"of the first {plural(found.scored, 'row')}", "rehearsal")
+
+
+def known_rehearsal(job: BulkJob) -> Rehearsal | None:
+    """Return what the rehearsal of a job found, if there was one."""
+    try:
+        return rehearsal_of(job.upload, job.request).result
+    except ReviewscopeError:
+        return None
 
 
 def queue_again(job: JobFolder) -> None:

@@ -28,6 +28,15 @@ def job_with_result() -> BulkJob | None:
     return job if job is not None and has_result(job) else None
 
 
+def model_in_use() -> str:
+    """Return the reference of the model that the job of the URL was asked of, or that a new one would be."""
+    _, job = chosen_job()
+    try:
+        return job.request.model if job is not None else model_from_url()
+    except ReviewscopeError:
+        return model_from_url()
+
+
 def has_result(job: BulkJob) -> bool:
     """Tell whether a job has ended with a result that is that of its parts."""
     try:

@@ -69,7 +69,7 @@ def draw_found(look: LookJob, facets: Facets, chosen: RowFilter, looked: RowFilt
         draw_chart_title("No words to compare", f"No row is {missing}." if against == "sides" else "There is no rest.")
         return
     if chart is None:
-        draw_chart_title("No word sets them apart", f"No word stands in 20 texts or more. {read_words(found, against)}")
+        draw_chart_title("No word sets them apart", f"No word stands in {found.least} texts or more. {read_words(found, against)}")
         return
     draw_chart_title(
         words_finding(found.words, against, describe_filter(looked, facets)),

@@ -8,9 +8,10 @@ import streamlit as st
 from core import jobs
 from core.errors import ReviewscopeError
 from core.prediction.analysis import AnalysisJob, AnalysisRequest, create_analysis_job
+from dashboard.cache import check_finding
 from dashboard.components import draw_caption, empty_box, failed_box, status_colour
 from dashboard.evaluation.choices import open_row
-from dashboard.evaluation.view import Scored
+from dashboard.evaluation.view import Scored, state_of
 from dashboard.state import forget, recall, remember
 from dashboard.tokens import current_tokens
 
@@ -43,11 +44,12 @@ def draw_until_done(
         place: Tells two boxes of the same look on one page apart.
     """
     if job.is_done:
-        return True
-    kind = job.request.kind + place
+        return is_readable(job, place)
+    kind = job.kind + place
     if auto and not job.exists and not recall(REFUSED):
         start_analysis(job)
-    status = job.state.status if job.exists else None
+    state = state_of(job)
+    status = state.status if state else None
     start = partial(start_analysis, job)
     if error := recall(REFUSED):
         forget(REFUSED)
@@ -56,14 +58,37 @@ def draw_until_done(
     elif status in ("queued", "running"):
         draw_progress(job)
         st.skeleton(height=height)
-    elif status in ("failed", "interrupted", "stopped"):
-        message = job.state.message or f"It was {status}."
+    elif state and status in ("failed", "interrupted", "stopped"):
+        message = state.message or f"It was {status}."
         with failed_box(f"analysis-{kind}", message, "Everything else on this page is as it was.", job.read_log(30)):
             st.button("Try again", key=f"evaluation_{kind}_retry", on_click=start)
     else:
         with empty_box(f"analysis-{kind}", what, how):
             st.button(button, key=f"evaluation_{kind}_start", on_click=start)
     return False
+
+
+def is_readable(job: AnalysisJob, place: str = "") -> bool:
+    """Tell whether the result of a look that was taken can be read; where it cannot, draw why and the way out."""
+    try:
+        check_finding(job)
+    except ReviewscopeError as error:
+        kept = "Everything else on this page is as it was. The look is taken anew in the background."
+        with failed_box(f"analysis-{job.kind}{place}", str(error), kept):
+            again = f"evaluation_{job.kind}{place}_again"
+            st.button("Look again", key=again, on_click=look_again, args=(job,))
+        return False
+    return True
+
+
+def look_again(job: AnalysisJob) -> None:
+    """Queue a look whose result cannot be read."""
+    try:
+        job.discard()
+    except ReviewscopeError as error:
+        remember(REFUSED, str(error))
+        return
+    start_analysis(job)
 
 
 def start_analysis(job: AnalysisJob) -> None:
@@ -77,7 +102,8 @@ def start_analysis(job: AnalysisJob) -> None:
 @st.fragment(run_every=TICK_SECONDS)
 def draw_progress(job: AnalysisJob) -> None:
     """Draw how far a look is, twice a second; when it has ended, draw the page anew."""
-    status = job.state.status
+    state = state_of(job)
+    status = state.status if state else "failed"
     if (job.is_done or status not in ("queued", "running")) and open_row() is None:
         st.rerun()  # not while a review is read: the drawer would close, and what was written in it be lost
     draw_progress_box(job, status)
@@ -91,7 +117,7 @@ def draw_progress_box(job: AnalysisJob, status: str, place: str = "") -> None:
     if progress:
         words, share = progress.phase, min(progress.done / progress.total, 1.0) if progress.total else 0.0
     colour = status_colour(status, current_tokens())
-    with st.container(border=True, key=f"analysis_progress_{job.request.kind}{place}"):
+    with st.container(border=True, key=f"analysis_progress_{job.kind}{place}"):
         st.html(f'<div class="rs"><i class="rs-dot" style="background:{colour}"></i>{words}</div>')
         st.progress(share)
         draw_caption("It goes on without this page, and is kept.")

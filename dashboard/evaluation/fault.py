@@ -250,7 +250,11 @@ def draw_fault_buttons(
     chosen = load_split(view.data.config, split)
     base, rows = load_base_rows(view.data.config, split)
     label, base_row = int(chosen.labels[row]), row if rows is None else int(rows[row])
-    known = load_label_reviews(verdicts_home(view)).get((base, base_row))
+    try:
+        known = load_label_reviews(verdicts_home(view)).get((base, base_row))
+    except ReviewscopeError as error:
+        draw_caption(f"Labels cannot be judged now. {error}")
+        return
     fault = known.fault if known is not None and known.label == label else ""
     is_suspect = split == view.data.split and not is_blind and bool(view.results.wrong[row])
     words = FAULTS if is_suspect else OF_LABEL

@@ -9,11 +9,11 @@ from core.prediction.analysis import AnalysisJob
 from core.wording import decimal
 from dashboard.cache import load_finding, load_finding_table, load_split
 from dashboard.components import about_duration, draw_caption, draw_facts
-from dashboard.evaluation.analysis_box import TICK_SECONDS, draw_progress_box, draw_until_done
+from dashboard.evaluation.analysis_box import TICK_SECONDS, draw_progress_box, draw_until_done, is_readable
 from dashboard.evaluation.fault import draw_fault_buttons
 from dashboard.evaluation.review_map import estimate_map, has_training_reviews, map_job, no_training_words
 from dashboard.evaluation.review_rows import excerpt
-from dashboard.evaluation.view import Scored
+from dashboard.evaluation.view import Scored, state_of
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
 from dashboard.tokens import current_tokens
 
@@ -47,9 +47,11 @@ def draw_neighbours(view: Scored, row: int) -> None:
         draw_caption(no_training_words(view))
         return
     job = map_job(view)
+    state = state_of(job)
     if job.is_done:
-        draw_found(view, row, job)
-    elif job.exists and job.state.status in ("queued", "running"):
+        if is_readable(job, "-drawer"):
+            draw_found(view, row, job)
+    elif state and state.status in ("queued", "running"):
         draw_until_found(view, row)
     else:
         takes = estimate_map(view)
@@ -69,10 +71,14 @@ def draw_until_found(view: Scored, row: int) -> None:
     job = map_job(view)
     if job.is_done:
         draw_found(view, row, job)
-    elif (status := job.state.status) in ("queued", "running"):
+        return
+    state = state_of(job)
+    status = state.status if state else "failed"
+    if status in ("queued", "running"):
         draw_progress_box(job, status, place="-drawer")
     else:
-        draw_caption(job.state.message or f"The look for them was {status}. The section Map offers it again.")
+        message = state.message if state else ""
+        draw_caption(message or f"The look for them was {status}. The section Map offers it again.")
 
 
 def draw_found(view: Scored, row: int, job: AnalysisJob) -> None:

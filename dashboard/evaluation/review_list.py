@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.errors import ReviewscopeError
 from core.evaluation.curves import BINS
 from core.evaluation.selection import LABELS, Selection, describe_bin
 from dashboard.cache import load_predictor
-from dashboard.components import draw_caption, draw_section, empty_box
+from dashboard.components import draw_caption, draw_section, empty_box, failed_box
 from dashboard.evaluation import choices
 from dashboard.evaluation.drawer import Drawer, open_drawer_of_url
 from dashboard.evaluation.other_model import find_other
@@ -37,7 +38,11 @@ def draw_reviews(view: Scored, selection: Selection) -> None:
     draw_section("Reviews")
     draw_filters(selection)
     order, results = choices.order_from_url(), view.results
-    rows = selection.rows(results, order, outside_masks(view, selection))
+    try:
+        rows = selection.rows(results, order, outside_masks(view, selection))
+    except ReviewscopeError as error:
+        draw_unanswered(selection, str(error))
+        return
     draw_filter_line(view, rows, selection, order)
     if not len(rows):
         draw_nothing_matches(view, selection)
@@ -56,6 +61,14 @@ def draw_reviews(view: Scored, selection: Selection) -> None:
     if place is not None and first + place < len(rows):
         choices.name_in_url(open=str(rows[first + place]))
     open_drawer_of_url(Drawer(view, rows))
+
+
+def draw_unanswered(selection: Selection, message: str) -> None:
+    """Draw why it cannot be told which reviews pass a filter, and the way out of it."""
+    with failed_box("reviews", message, "The reviews are as they were; only this filter has no answer."):
+        st.button(
+            "Clear the filters", key="evaluation_clear_all", on_click=partial(choices.selection_to_url, Selection())
+        )
 
 
 def draw_filters(selection: Selection) -> None:

@@ -18,7 +18,7 @@ from core.wording import interval_text, percent
 from dashboard.cache import load_finding, load_finding_table, load_split, map_figure, reviews_in_area
 from dashboard.components import about_duration, draw_caption, draw_chart_title, draw_facts
 from dashboard.evaluation import choices
-from dashboard.evaluation.analysis_box import analysis_job, draw_until_done
+from dashboard.evaluation.analysis_box import analysis_job, draw_until_done, is_readable
 from dashboard.evaluation.choices import Door
 from dashboard.evaluation.view import Scored, capital
 from dashboard.tokens import current_tokens
@@ -94,7 +94,7 @@ def draw(view: Scored, selection: Selection) -> None:
 def draw_map_until_done(view: Scored, job: AnalysisJob) -> bool:
     """Draw the offer or the progress of the map; tell whether it is there."""
     if job.is_done:
-        return True
+        return is_readable(job)
     takes = estimate_map(view)
     also = ", and finds for each the training reviews that it reads most alike" if has_training_reviews(view) else ""
     return draw_until_done(

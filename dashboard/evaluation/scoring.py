@@ -11,7 +11,7 @@ from core.prediction.evaluating import EvaluationJob, EvaluationRequest, create_
 from dashboard.components import draw_caption, duration, empty_box, failed_box, status_colour
 from dashboard.evaluation import choices
 from dashboard.evaluation.review_list import ROW_HEIGHT, ROWS_A_PAGE
-from dashboard.evaluation.view import View, capital
+from dashboard.evaluation.view import View, capital, state_of
 from dashboard.state import forget, recall, remember
 from dashboard.tokens import current_tokens
 
@@ -24,10 +24,28 @@ def draw_unreadable(message: str) -> None:
         st.button("Try again", key="evaluation_retry_load")
 
 
+def draw_damaged(view: View, message: str) -> None:
+    """Draw why what is kept of the scoring cannot be read, and the way to score the split anew."""
+    with failed_box("evaluation", message, "Scores of other models and splits are untouched."):
+        label = f"Score {len(view.rows):,} review{'' if len(view.rows) == 1 else 's'} again"
+        st.button(label, type="primary", key="evaluation_score_again", on_click=score_again, args=(view,))
+
+
+def score_again(view: View) -> None:
+    """Queue an evaluation whose scores cannot be read."""
+    try:
+        view.job.discard()
+    except ReviewscopeError as error:
+        remember("evaluation_refused", str(error))
+        return
+    start_scoring(view)
+
+
 def draw_scoring(view: View) -> None:
     """Draw what stands here until the split is scored: the offer, the progress, or what went wrong."""
     start = partial(start_scoring, view)
-    status = view.job.state.status if view.job.exists else None
+    state = state_of(view.job)
+    status = state.status if state else None
     name, what = view.model.spoken, view.data.sentence
     if error := recall("evaluation_refused"):
         forget("evaluation_refused")
@@ -36,9 +54,9 @@ def draw_scoring(view: View) -> None:
     elif status in ("queued", "running"):
         draw_progress(view.job, f"{capital(name)} reads {what}: {len(view.rows):,} reviews.")
         draw_skeletons()
-    elif status in ("failed", "interrupted", "stopped"):
+    elif state and status in ("failed", "interrupted", "stopped"):
         happened = {"failed": "failed", "interrupted": "was interrupted", "stopped": "was stopped"}[status]
-        message = f"Scoring {what} with {name} {happened}. {view.job.state.message}"
+        message = f"Scoring {what} with {name} {happened}. {state.message}"
         kept = "No score of this try was kept. Scores of other models and splits are untouched."
         with failed_box("evaluation", message, kept, view.job.read_log(30)):
             st.button("Score again", key="evaluation_retry", on_click=start)
@@ -49,7 +67,7 @@ def draw_scoring(view: View) -> None:
         takes = f" About {duration(max(seconds, 1.0))}." if seconds else ""
         how = "It runs in the background and is kept: the same model on the same reviews is scored once."
         with empty_box("evaluation", f"{capital(name)} has not read {what}.{takes}", how):
-            label = f"Score {len(view.rows):,} reviews"
+            label = f"Score {len(view.rows):,} review{'' if len(view.rows) == 1 else 's'}"
             st.button(label, type="primary", key="evaluation_score", on_click=start)
 
 
@@ -65,7 +83,8 @@ def start_scoring(view: View) -> None:
 @st.fragment(run_every=TICK_SECONDS)
 def draw_progress(job: EvaluationJob, what: str) -> None:
     """Draw how far the job is, twice a second; when it has ended, draw the page anew."""
-    status = job.state.status
+    state = state_of(job)
+    status = state.status if state else "failed"
     if job.is_done or status not in ("queued", "running"):
         st.rerun()
     with st.container(border=True, key="evaluation_progress"):

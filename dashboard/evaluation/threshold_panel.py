@@ -30,7 +30,7 @@ from core.wording import DASH, interval_text, percent
 from dashboard.cache import load_split, load_verdicts
 from dashboard.components import draw_caption, draw_chart_title, draw_facts, empty_box, failed_box
 from dashboard.evaluation.scoring import draw_progress
-from dashboard.evaluation.view import Scored, capital
+from dashboard.evaluation.view import Scored, capital, state_of
 from dashboard.state import forget, recall, remember
 
 POPOVER = "evaluation_threshold"
@@ -93,7 +93,11 @@ def draw_panel(view: Scored) -> None:
     elif not valid.is_done:
         draw_unscored(view, valid)
     else:
-        draw_choice(view, saved, load_verdicts(valid))
+        try:
+            draw_choice(view, saved, load_verdicts(valid))
+        except ReviewscopeError as error:
+            with failed_box("threshold-scores", str(error), f"In use: {saved.describe()}."):
+                st.button("Score them again", key="evaluation_threshold_again", on_click=score_again, args=(view,))
 
 
 def draw_no_validation(view: Scored, saved: ModelSettings) -> None:
@@ -107,7 +111,8 @@ def draw_no_validation(view: Scored, saved: ModelSettings) -> None:
 
 def draw_unscored(view: Scored, valid: EvaluationJob) -> None:
     """Draw the offer to score the validation reviews, the progress, or what went wrong."""
-    status = valid.state.status if valid.exists else None
+    state = state_of(valid)
+    status = state.status if state else None
     start = partial(start_scoring, view)
     if error := recall(REFUSED):
         forget(REFUSED)
@@ -115,8 +120,8 @@ def draw_unscored(view: Scored, valid: EvaluationJob) -> None:
             st.button("Try again", key="evaluation_threshold_retry", on_click=start)
     elif status in ("queued", "running"):
         draw_progress(valid, f"{capital(view.model.spoken)} reads the validation reviews.")
-    elif status in ("failed", "interrupted", "stopped"):
-        message = valid.state.message or f"It was {status}."
+    elif state and status in ("failed", "interrupted", "stopped"):
+        message = state.message or f"It was {status}."
         with failed_box(
             "threshold-score", f"The validation reviews are not scored. {message}", "All else is as it was."
         ):
@@ -126,6 +131,17 @@ def draw_unscored(view: Scored, valid: EvaluationJob) -> None:
         with empty_box("threshold-score", what, "It takes seconds, in the background."):
             n = len(load_split(view.data.config, "valid"))
             st.button(f"Score {n:,} validation reviews", key="evaluation_threshold_score", on_click=start)
+
+
+def score_again(view: Scored) -> None:
+    """Queue the scoring of the validation reviews, of which what is kept cannot be read."""
+    valid = EvaluationJob(evaluation_folder(view.sha256, view.fingerprint, "valid"))
+    try:
+        valid.discard()
+    except ReviewscopeError as error:
+        remember(REFUSED, str(error))
+        return
+    start_scoring(view)
 
 
 def start_scoring(view: Scored) -> None:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from core.data.labelled import LabelledTexts
+from core.errors import ReviewscopeError
 from core.evaluation.selection import Results
+from core.job_folder import JobFolder, JobState
 from core.model_settings import ModelSettings, load_settings
 from core.prediction.evaluating import Evaluation, EvaluationJob
+from dashboard.cache import load_evaluation, load_verdicts
 from dashboard.evaluation.choices import DataChoice, ModelChoice
 
 
@@ -46,6 +49,28 @@ class Scored(View):
 
     evaluation: Evaluation
     results: Results
+
+
+def open_scores(view: View) -> Scored:
+    """Return a view whose split is scored, with its figures.
+
+    Raises:
+        ReviewscopeError: What is kept of the scoring cannot be read.
+    """
+    evaluation, results = load_evaluation(view.job), load_verdicts(view.job)
+    if len(results) != len(view.rows):
+        raise ReviewscopeError(
+            f"{view.job.results_file} holds {len(results):,} scores for {len(view.rows):,} reviews. Score them again."
+        )
+    return Scored(**vars(view), evaluation=evaluation, results=results)
+
+
+def state_of(job: JobFolder) -> JobState | None:
+    """Return where a job stands, or None before there is one; one whose state cannot be read has failed."""
+    try:
+        return job.state if job.exists else None
+    except ReviewscopeError as error:
+        return JobState(status="failed", message=str(error))
 
 
 def capital(sentence: str) -> str:

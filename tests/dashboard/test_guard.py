@@ -140,7 +140,7 @@ def test_a_ticket_opens_one_link_for_some_hours(outside: TestClient, monkeypatch
     assert outside.get(f"/api/y?{ticket}").status_code == 403
     assert outside.get(f"/api/x?{ticket.replace('until=', 'until=9')}").status_code == 403
     assert outside.get("/api/x?until=\u0663&ticket=\u0663").status_code == 403
-    later = guard.time.time() + guard.TICKET_SECONDS + 1
+    later = guard.time.time() + 3600 * (guard.TICKET_HOURS + 1) + 1
     monkeypatch.setattr(guard.time, "time", lambda: later)
     assert outside.get(f"/api/x?{ticket}").status_code == 403
 

@@ -308,7 +308,7 @@ def test_saved_results_list_every_file_with_results_size_and_days() -> None:
 
 
 def test_a_chosen_file_names_its_results_and_each_opens() -> None:
-    upload = scored(b"text,n\na superb film,1\n,2\n" + b"a tender film,3\n" * 3)
+    upload = scored(b"text,n\n,1\n" + b"This movie was absolutely fantastic!,2\n" * 4)
     page = choose(open_page(view="saved"), 0)
     words = words_of(page)
     assert "text, read by starter: 4 of 5 rows scored, 100.0 % positive (51.0 to 100.0), just now." in words

@@ -2,8 +2,6 @@
 
 import io
 import json
-import zipfile
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,10 @@ from core.job_folder import JobReporter
 from core.prediction.bulk_job import BulkJob, execute_bulk, list_jobs
 from core.prediction.rehearsing import RehearsalJob, execute_rehearsal
 from core.prediction.uploads import ConversionJob, Upload, find_upload, list_uploads, save_upload
+from tests.core.data import awkward_kinds
+from tests.core.data.awkward_kinds import sheet_row, text_cell
 
 ROOT = Path(__file__).resolve().parents[2]
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 TABLE = b"product,text\n" + b"kettle,a superb and touching film\ntoaster,dull and awful\n" * 60
 
 
@@ -117,27 +114,12 @@ def selectbox(page: AppTest, label: str) -> Any:
 
 
 def workbook(sheets: dict[str, list[list[str]]]) -> bytes:
-    """Write the least that is an Excel file."""
-    names, links, parts = "", "", {}
-    for number, (name, rows) in enumerate(sheets.items(), 1):
-        cells = "".join(
-            "<row>" + "".join(f'<c t="inlineStr"><is><t>{escape(text)}</t></is></c>' for text in row) + "</row>"
-            for row in rows
-        )
-        names += f'<sheet name="{escape(name)}" sheetId="{number}" r:id="rId{number}"/>'
-        links += f'<Relationship Id="rId{number}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{number}.xml"/>'
-        parts[f"xl/worksheets/sheet{number}.xml"] = (
-            f'<worksheet xmlns="{MAIN}"><sheetData>{cells}</sheetData></worksheet>'
-        )
-    parts["xl/workbook.xml"] = f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>'
-    parts["xl/_rels/workbook.xml.rels"] = f'<Relationships xmlns="{PACKAGE}">{links}</Relationships>'
-    start = f'<Relationship Id="r1" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
-    parts["_rels/.rels"] = f'<Relationships xmlns="{PACKAGE}">{start}</Relationships>'
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for path, text in parts.items():
-            archive.writestr(path, text)
-    return stream.getvalue()
+    """Write a workbook of texts, by sheet."""
+    written = (
+        "".join(sheet_row(number, *map(text_cell, row)) for number, row in enumerate(rows, 1))
+        for rows in sheets.values()
+    )
+    return awkward_kinds.workbook(*written, names=tuple(sheets))
 
 
 def test_where_a_file_is_kept_and_for_how_long_is_said_before_the_upload() -> None:
@@ -281,10 +263,12 @@ def test_sample_data_is_one_click_away() -> None:
 def test_pasted_lines_become_a_table_of_one_column() -> None:
     page = open_page()
     page.segmented_control(key="prediction_source").set_value("paste").run()
-    assert button(page, "Go on").disabled
+    button(page, "Go on with these lines").click().run()
+    assert "There is no line to read." in texts(sound(page))
     pasted = 'superb, and "tender"\n\n=1+1; or two\nNA\n\n'
     page.text_area(key="prediction_pasted").set_value(pasted).run()
-    button(page, "Go on with 4 lines").click().run()
+    assert "4 lines." in texts(sound(page))
+    button(page, "Go on with these lines").click().run()
     assert "pasted_lines.csv" in texts(sound(page)) and "1: text" in str(text_columns(page).options)
     said = texts(run_rehearsals(page))
     assert "3 · Rehearsal: the first 3 rows" in said and "1 × no text (line 3)" in said
@@ -297,7 +281,7 @@ def test_a_pasted_character_that_no_table_holds_is_refused() -> None:
     page = open_page()
     page.segmented_control(key="prediction_source").set_value("paste").run()
     page.text_area(key="prediction_pasted").set_value("a \0 film").run()
-    button(page, "Go on with 1 line").click().run()
+    button(page, "Go on with these lines").click().run()
     assert "NUL character" in texts(sound(page)) and parameter(page, "upload") is None
 
 

@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 
 from core.charts.confidence import (
+    FRAME_HEIGHT,
     LARGEST_DOT,
     SMALLEST_DOT,
+    WORDS_WIDTH,
     nice_range,
+    place_words,
     plot_bin_counts,
     plot_reliability,
     plot_risk_coverage,
     reliability_finding,
     reliability_frame,
     risk_finding,
+    risk_frame,
 )
-from core.charts.evaluation import plot_precision_recall, plot_roc
+from core.charts.evaluation import confidence_finding, plot_precision_recall, plot_roc
 from core.charts.tokens import DARK, LIGHT
 from core.evaluation.calibration import reliability, risk_coverage
-from core.evaluation.curves import precision_recall_curve, roc_curve
+from core.evaluation.curves import count_by_confidence, precision_recall_curve, roc_curve
 from core.evaluation.selection import Results, Selection
 
 
@@ -103,6 +107,51 @@ def test_the_curve_of_the_surest_is_ringed_at_80_percent_or_at_what_is_filtered_
         targets = next(layer for layer in layers if mark_of(layer) == "rect")["rows"]
         assert [row["surest"] for row in targets] == list(range(min(20, ringed), 101))
     assert risk_finding(curve, 35) == f"Accept the surest 35 %, and {100 * curve.accuracy[34]:.1f} % are right"
+
+
+@pytest.mark.parametrize(("n", "seed"), [(5_000, 0), (60, 1), (25, 2)])
+def test_the_words_of_the_ring_stand_clear_of_the_curve(n: int, seed: int) -> None:
+    labels, logits = invent(n, seed=seed)
+    frame = risk_frame(risk_coverage(labels, logits)).set_index("surest", drop=False)
+    frame = frame[frame["surest"] >= 20].dropna(subset=["accuracy"])
+    low, high, _ = nice_range(float(frame["low"].min()), float(frame["high"].max()))
+    for surest in frame["surest"]:
+        across, down = place_words(frame, int(surest), (low, high), 20)
+        on_screen = (high - frame["accuracy"]) / (high - low) * FRAME_HEIGHT
+        words = on_screen[surest] + down
+        wide = WORDS_WIDTH * 80
+        beside = frame["surest"].between(surest - wide, surest) if across == "right" else (
+            frame["surest"].between(surest, surest + wide)
+        )  # fmt: skip
+        assert (on_screen[beside] - words).abs().min() >= 19, f"the words of the surest {surest} % cross the curve"
+        assert 0 < words < FRAME_HEIGHT
+
+
+def test_the_probability_beside_the_ring_of_a_curve_stays_within_the_frame() -> None:
+    labels = np.array([0, 0, 1, 1])
+    all_positive = roc_curve(labels, np.array([1.0, 2.0, 3.0, 4.0]))
+    all_wrong = roc_curve(labels, np.array([1.0, 2.0, -1.0, -2.0]))
+    assert all_positive is not None and all_positive.used == (1.0, 1.0)
+    assert all_wrong is not None and all_wrong.used == (1.0, 0.0)
+    for curve, is_low in ((all_positive, False), (all_wrong, True)):
+        words = plot_roc(curve, LIGHT).layout.annotations[0]
+        assert words.xshift < 0, "right of the ring is outside"
+        assert (words.yshift > 0) is is_low
+    falling = precision_recall_curve(labels, np.array([-1.0, -2.0, -3.0, 4.0]))
+    nothing = precision_recall_curve(labels, np.array([1.0, -2.0, -3.0, -4.0]))
+    assert falling is not None and plot_precision_recall(falling, LIGHT).layout.annotations[0].xshift < 0
+    assert nothing is not None and nothing.used is not None and nothing.used[0] == 0
+    assert plot_precision_recall(nothing, LIGHT).layout.annotations[0].xshift > 0, "left of the ring is outside"
+
+
+def test_the_surest_are_spoken_of_as_none_one_or_many() -> None:
+    wrong = np.array([False, True])
+    sure = np.array([0.95, 0.95])
+    assert confidence_finding(count_by_confidence(sure[:1], wrong[:1])).endswith("or more is right")
+    assert confidence_finding(count_by_confidence(sure[:1], wrong[1:])).endswith("or more is wrong")
+    assert confidence_finding(count_by_confidence(sure, wrong)).startswith("Of 2 reviews")
+    none = confidence_finding(count_by_confidence(sure, np.array([False, False])))
+    assert none == "None of the 2 reviews read with 90 % confidence or more is wrong"
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -52,3 +52,12 @@ def test_no_review_or_a_single_one_has_axes_of_some_width(n: int) -> None:
     figure = plot_map(results.logits.astype(np.float32), y, results, (), LIGHT)
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         assert axis.range[1] > axis.range[0]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_where_all_are_read_alike_both_sides_of_the_line_have_room_for_their_words(sign: int) -> None:
+    y, _ = made(30)
+    logits = sign * np.linspace(1.0, 3.0, 30)
+    results = Results(np.ones(30, np.int64), logits, probability_of(logits))
+    low, high = plot_map(logits.astype(np.float32), y, results, (), LIGHT).layout.xaxis.range
+    assert min(-low, high) / (high - low) > 0.25

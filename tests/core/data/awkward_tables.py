@@ -714,7 +714,9 @@ SOMETHING_ELSE = (
     RefusedTable("xlsx", zipped("[Content_Types].xml", "xl/workbook.xml"), ("an Excel file (.xlsx)", "Save it as CSV")),
     RefusedTable("ods", zipped("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), ("OpenDocument", "Save it")),
     RefusedTable("zip", zipped("reviews.csv"), ("a ZIP archive", "Unpack it")),
-    RefusedTable("xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500, ("an old Excel file (.xls)", "or CSV")),
+    RefusedTable(
+        "xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500, ("an old Excel file (.xls)", "Save it as CSV")
+    ),
     RefusedTable("parquet", b"PAR1\x15\x04\x15\0PAR1", ("a Parquet file", "Export its table as CSV")),
     RefusedTable("parquet-cut-short", b"PAR1\x15\x04\x15\0", ("whose end is missing",)),
     RefusedTable("gzip", gzip.compress(b"id,text\n"), ("a gzip archive (.gz)", "Unpack it")),

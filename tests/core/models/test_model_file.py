@@ -21,6 +21,7 @@ from core.models.model_file import (
     REFUSED_SUFFIXES,
     Architecture,
     Calibration,
+    Reference,
     load_calibration,
     load_model_file,
     save_model,
@@ -325,6 +326,30 @@ def test_a_calibration_comes_back_and_leaves_the_checksum_as_it_was(path: Path, 
     assert np.array_equal(logits_of(loaded.model, loaded.encoder), made.logits)
 
 
+REFERENCE = Reference(
+    words=(67, 129, 175, 290, 630), unknown=0.01567, rates=(57_000, 31), language="English", confidence=0.91332,
+    bins=((7, 0), (3, 2)),
+)  # fmt: skip
+
+
+@every_kind
+def test_what_the_validation_reviews_looked_like_comes_back_with_the_calibration(path: Path, kind: str) -> None:
+    made = MADE[kind]
+    calibration = CALIBRATION.model_copy(update={"reference": REFERENCE})
+    assert save_model(path, made.model, made.encoder, made.architecture, calibration) == made.save(path)
+    save_model(path, made.model, made.encoder, made.architecture, calibration)
+    assert load_model_file(path).calibration == load_calibration(path) == calibration
+
+
+def test_without_a_reference_a_calibration_is_spelt_as_earlier_versions_did() -> None:
+    assert Calibration(temperature=1.25, n=40).to_json() == '{"n":40,"temperature":1.25}'
+
+
+def with_reference(**change: Any) -> str:
+    document = {"n": 20, "reference": REFERENCE.model_dump(mode="json") | change, "temperature": 1.0}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
 CALIBRATIONS = {
     "nothing": ("", "its calibration is not readable"),
     "not JSON": ("T=1", "its calibration is not readable"),
@@ -341,7 +366,22 @@ CALIBRATIONS = {
     "of no review": ('{"n":0,"temperature":1.0}', "its calibration is out of bounds.*n"),
     "a count with a point": ('{"n":20.5,"temperature":1.0}', "its calibration is out of bounds.*n"),
     "another spelling": ('{"n": 20, "temperature": 1.0}', "its calibration is not one that this version writes"),
-}
+    "a reference that is nothing": (
+        '{"n":20,"reference":null,"temperature":1.0}', "its calibration is not one that this version writes",
+    ),
+    "a reference that is empty": ('{"n":20,"reference":{},"temperature":1.0}', "out of bounds.*reference.words"),
+    **{
+        name: (with_reference(**change), phrase)
+        for name, change, phrase in (
+            ("a share above one", {"unknown": 1.5}, "out of bounds.*unknown"),
+            ("a count below zero", {"bins": [[-1, -1]]}, "out of bounds.*bins"),
+            ("more positive than all", {"bins": [[1, 2]]}, "more positive reviews than reviews"),
+            ("a count in quotes", {"words": ["1", 2, 3, 4, 5]}, "not one that this version writes"),
+            ("a long language", {"language": "x" * 41}, "out of bounds.*language"),
+            ("many rates", {"rates": [1] * 1_001}, "out of bounds.*rates"),
+        )
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("extra", "phrase"), CALIBRATIONS.values(), ids=CALIBRATIONS)

@@ -9,7 +9,7 @@ from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingCon
 from core.data.labelled import LabelledTexts, cut_stratified, fingerprint_split
 from core.errors import CheckpointError, ReviewscopeError
 from core.evaluation.calibration import fit_temperature
-from core.models.model_file import Calibration, load_calibration, load_model_file
+from core.models.model_file import load_calibration, load_model_file
 from core.prediction.predictor import Predictor
 from core.runs import Run, create_run
 from core.training import keeper, trainer
@@ -221,7 +221,11 @@ def test_the_model_that_is_kept_carries_the_temperature_of_its_own_validation(ki
     valid = noisy.take(cut_stratified(noisy.labels, 0.5, config.split_seed)[1])
     temperature = fit_temperature(valid.labels, Predictor(loaded).predict(valid.texts).logits)
     assert loaded.sha256 == outcome.position.model_sha256
-    assert loaded.calibration == Calibration(temperature=temperature, n=len(valid)) and temperature != 1.0
+    assert loaded.calibration is not None and temperature != 1.0
+    assert (loaded.calibration.temperature, loaded.calibration.n) == (temperature, len(valid))
+    reference = loaded.calibration.reference
+    assert reference is not None and sum(n for n, _ in reference.bins) == len(valid)
+    assert sum(positive for _, positive in reference.bins) == valid.labels.sum()
 
 
 def test_a_run_stopped_before_its_first_validation_carries_a_temperature_too() -> None:
