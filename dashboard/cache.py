@@ -66,6 +66,7 @@ from core.prediction.summary import (
     sides_of,
 )
 from core.prediction.theming import ErrorThemes, reviews_with_theme, theme_of_table
+from core.prediction.trust import Agreement, draw_rows_to_label, measure_agreement, propose_meanings, seed_of
 from core.prediction.uploads import Upload, find_upload
 from core.profiling import ProfileJob
 from core.run_groups import read_validations
@@ -874,6 +875,29 @@ def _load_cells(
 ) -> pd.DataFrame:
     rows = read_rows_at(BulkJob(Path(path)), np.array(places, np.int64), columns)
     return rows.map(lambda cell: cell[:most] if isinstance(cell, str) else cell)
+
+
+def draw_for_labels(job: BulkJob) -> NDArray[np.int64]:
+    """Return the places of the rows of a scored table that a reader is asked to label; not to be changed."""
+    return _draw_for_labels(*_job_key(job))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _draw_for_labels(path: str, changed: int) -> NDArray[np.int64]:
+    return draw_rows_to_label(_load_facet(path, changed, "logit"), seed_of(BulkJob(Path(path)).job_id))
+
+
+def measure_labels(job: BulkJob, place: int) -> Agreement:
+    """Return how the verdicts on a scored table agree with the labels in one of its own columns."""
+    return _measure_labels(*_job_key(job), place)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _measure_labels(path: str, changed: int, place: int) -> Agreement:
+    job = BulkJob(Path(path))
+    values = _result_of(job).facets.values[place] or ()
+    logits, codes = (_load_facet(path, changed, name) for name in ("logit", f"f{place}"))
+    return measure_agreement(logits, codes, values, propose_meanings(values), job.request.cutoffs)
 
 
 def _job_key(job: BulkJob) -> tuple[str, int]:

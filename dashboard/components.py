@@ -53,6 +53,7 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 @media (max-width: 640px) {{ .rs-two-lines {{ min-height: 4.4em; }} .rs-three-lines {{ min-height: 5.9em; }} }}
 .st-key-forecast-chart {{ min-height: 150px; }}
 .st-key-queue {{ max-width: 46rem; }}
+.st-key-evaluation_section_choice [role="radiogroup"] {{ flex-wrap: wrap; overflow: visible; }}
 .rs-turn {{ display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 1em; }}
 .rs-turn p {{ flex: 1 1 11rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .rs-turn p.rs-caption {{ flex: 0 1 15rem; }}
@@ -123,7 +124,9 @@ def draw_log(lines: Sequence[str]) -> None:
 def draw_figure(label: str, metric: Metric, write: Callable[[float], str]) -> None:
     """Draw a figure with its interval in a grey chip; an undefined one is a dash with the reason."""
     if metric.value is None or metric.low is None or metric.high is None:
-        st.metric(label, DASH, delta=metric.method, delta_color="off", delta_arrow="off")
+        reason = metric.method.removeprefix("undefined: ")
+        chip = reason.removeprefix("it ")
+        st.metric(label, DASH, delta=chip, delta_color="off", delta_arrow="off", help=f"Undefined: {reason}.")
         return
     interval = f"{write(metric.low).removesuffix(' %')} to {write(metric.high).removesuffix(' %')}"
     st.metric(label, write(metric.value), delta=interval, delta_color="off", delta_arrow="off", help=metric.method)

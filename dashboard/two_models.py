@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from core import settings
 from core.default_model import STARTER
 from core.errors import ReviewscopeError
 from core.model_settings import Cutoffs
-from core.runs import find_run, imported_model_file, list_runs
+from core.runs import Run, imported_model_file
 from core.wording import percent
 from dashboard.tokens import current_tokens
 
@@ -33,13 +34,12 @@ def choose_other(reference: str) -> str | None:
 
 def other_models(reference: str) -> dict[str, str]:
     """Return the names of all models but one by reference: runs, newest first, imported ones, the starter."""
-    names = {}
-    for run in list_runs():
-        if run.model_file.exists():
-            try:
-                names[run.run_id] = run.about.name
-            except ReviewscopeError:
-                continue  # a damaged run is told of where runs are listed
+    abouts = {}
+    for path in (settings.home() / "runs").glob("*/model.safetensors"):
+        with suppress(ReviewscopeError):  # a damaged run is told of where runs are listed
+            abouts[path.parent.name] = Run(path.parent).about
+    newest = sorted(abouts.items(), key=lambda item: item[1].created, reverse=True)
+    names = {run_id: about.name for run_id, about in newest}
     for path in sorted(imported_model_file("").parent.glob("*.safetensors")):
         names[path.stem] = path.stem[:SHOWN_ID]
     if settings.STARTER_FILE.exists():
@@ -51,10 +51,12 @@ def other_models(reference: str) -> dict[str, str]:
 
 def name_of(reference: str) -> str:
     """Return what a model is called."""
+    if os.sep in reference:
+        return Path(reference).name
     try:
-        return STARTER if reference == STARTER else find_run(reference).about.name
+        return STARTER if reference == STARTER else Run(settings.home() / "runs" / reference).about.name
     except ReviewscopeError:
-        return Path(reference).name if os.sep in reference else reference[:SHOWN_ID]
+        return reference[:SHOWN_ID]
 
 
 def agreement_words(
@@ -109,7 +111,7 @@ def draw_distance(names: tuple[str, str], probabilities: tuple[float, float]) ->
         f'<div class="rs"><div role="img" aria-label="{escape(said)}" style="position:relative;height:16px;'
         f'margin:0.3em 8px">{"".join(drawn)}</div>'
         '<div class="rs-caption" style="display:grid;grid-template-columns:1fr auto 1fr"><span>negative, 0 %</span>'
-        "<span>50 %</span><span>positive, 100 %</span></div>"
+        '<span>50 %</span><span style="text-align:right">positive, 100 %</span></div>'
         f'<p class="rs-caption rs-key" style="margin-top:0.4em">{key}</p></div>'
     )
 

@@ -88,7 +88,7 @@ def _form(rows: Any, bins: Any, tokens: Tokens, is_door: bool) -> Any:
         .mark_bar(binSpacing=1)
         .encode(
             x=x, x2="high:Q",
-            y=alt.Y("below:Q", title=None, axis=alt.Axis(format="~s", tickCount=4)), y2="above:Q",
+            y=alt.Y("below:Q", title=None, axis=alt.Axis(format="~s", tickCount=4, tickMinStep=1)), y2="above:Q",
             color=alt.Color("side:N", scale=alt.Scale(domain=list(colours), range=list(colours.values()))),
             opacity=alt.Opacity("strength:Q", scale=None),
         )

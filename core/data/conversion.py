@@ -195,6 +195,9 @@ def main(arguments: Sequence[str]) -> int:
     except ReviewscopeError as error:
         _complain(str(error))
         return REFUSED
+    except OSError as error:
+        _complain(f"{shown(source.name)} could not be read or copied: {error.strerror or error}. Free some disk space.")
+        return REFUSED
     return 0
 
 

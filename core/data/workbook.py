@@ -25,6 +25,7 @@ from core.errors import TableError
 MAX_UNPACKED = 4 * 10**9
 MAX_SHEET_ROWS = 2**20
 MAX_SHEET_COLUMNS = 2**14
+MAX_TAG = 2**23  # bytes; an unfinished tag is read anew with each piece
 PIECE = 2**18
 WORKBOOK_PART = "xl/workbook.xml"
 CELL_NAME = re.compile(r"([A-Z]{1,3})[0-9]+")
@@ -190,12 +191,16 @@ class Workbook:
         parser.StartDoctypeDeclHandler = _refuse_document_type
         try:
             with self._archive.open(info) as stream:
+                fed = 0
                 while piece := stream.read(PIECE):
                     parser.Parse(piece)
+                    fed += len(piece)
+                    if fed - parser.CurrentByteIndex > MAX_TAG:
+                        raise _ForbiddenXmlError(f"a tag is longer than {MAX_TAG:,} bytes")
                     yield
                 parser.Parse(b"", True)
                 yield
-        except (expat.ExpatError, zipfile.BadZipFile, zlib.error, EOFError, _DocumentTypeError) as error:
+        except (expat.ExpatError, zipfile.BadZipFile, zlib.error, EOFError, _ForbiddenXmlError) as error:
             raise TableError(f"{where} is damaged ({error}). {advice}") from error
         except (RuntimeError, NotImplementedError) as error:  # a password, or a compression of its own
             raise TableError(f"{where} cannot be unpacked ({error}). {advice}") from error
@@ -203,12 +208,12 @@ class Workbook:
             raise TableError(f"{where} is not written as Excel does ({error}). {advice}") from error
 
 
-class _DocumentTypeError(Exception):
-    """A part of a workbook defines a document type."""
+class _ForbiddenXmlError(Exception):
+    """A part of a workbook has what no spreadsheet program writes."""
 
 
 def _refuse_document_type(*_: object) -> None:
-    raise _DocumentTypeError("it has a document type, which no workbook needs")
+    raise _ForbiddenXmlError("it has a document type, which no workbook needs")
 
 
 def _begin(parser: expat.XMLParserType, start: Start, end: End | None, name: str, attributes: dict[str, str]) -> None:

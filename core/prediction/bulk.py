@@ -39,10 +39,11 @@ from core.model_settings import Cutoffs
 from core.prediction.predictor import Predictions, Predictor
 from core.preprocessing.cleaning import as_text_array, map_slices, split_words
 
-# A chunk is committed as a whole: about two seconds of work, and memory enough for any two of them.
+# A chunk is committed as a whole: seconds of work, and four are in memory at a time. Texts of one-letter words take a
+# hundred times their size while they are scored.
 CHUNK_ROWS = {"ngram": 20_000}
 CHUNK_ROWS_OF_OTHERS = 1_000
-CHUNK_CHARACTERS = 32 * 2**20
+CHUNK_CHARACTERS = 8 * 2**20
 MOST_REMEMBERED = 2_000_000  # distinct texts; about 200 bytes each
 SCORE_COLUMNS = ("sentiment", "probability", "confidence")
 REJECT_COLUMNS = ("line", "reason", "content")

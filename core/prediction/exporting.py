@@ -274,6 +274,11 @@ def find_export(job: BulkJob, export_id: str) -> ExportJob | None:
     return export if re.fullmatch(r"export-[0-9a-f]{12}", export_id) and export.exists else None
 
 
+def list_exports(job: BulkJob) -> list[ExportJob]:
+    """Return what was asked for of a scored table, by id."""
+    return [export for path in sorted(job.path.glob("export-*")) if (export := ExportJob(path)).exists]
+
+
 def execute_export(job: ExportJob, reporter: JobReporter) -> None:
     """Write the file and what is known of it; a stop leaves neither.
 

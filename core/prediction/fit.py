@@ -193,73 +193,63 @@ def _few_enough(texts: pa.Array) -> pa.Array:
 
 def _compare_length(profile: TextProfile, reference: Reference) -> FitFact:
     here, there = profile.words[2], reference.words[2]
-    text, ratio = f"{here:,} words, training {there:,}", here / max(there, 1)
+    ratio = here / max(there, 1)
     light: Light = "red" if ratio < RED_SHORTER else "amber" if not AMBER_SHORTER <= ratio <= 2 else "green"
-    longer = "are much longer" if ratio > 1 else "are much shorter"
-    return FitFact(name="Length", text=text, light=light, difference=longer if light != "green" else "")
+    how = "much longer" if ratio > 1 else "much shorter"
+    return _fact("Length", light, how, f"{here:,} words, training {there:,}", f"are {how}")
 
 
 def _compare_unknown(profile: TextProfile, reference: Reference) -> FitFact:
-    more = profile.unknown - reference.unknown
-    light = _light(more, AMBER_UNKNOWN, RED_UNKNOWN)
-    return FitFact(
-        name="Unknown words",
-        text=f"{percent(profile.unknown)}, training {percent(reference.unknown)}",
-        light=light,
-        difference="hold more words that the model does not know" if light != "green" else "",
-    )
+    light = _light(profile.unknown - reference.unknown, AMBER_UNKNOWN, RED_UNKNOWN)
+    figures = f"{percent(profile.unknown)}, training {percent(reference.unknown)}"
+    return _fact("Unknown words", light, "more", figures, "hold more words that the model does not know")
 
 
 def _compare_vocabulary(profile: TextProfile, reference: Reference, encoder: "Encoder") -> FitFact:
     """Compare how often the most frequent words stand; the one whose rate moved most is named."""
-    there = np.array(reference.rates, np.float64) / A_MILLION
-    words = _frequent_words(encoder)[: len(there)]
+    words = _frequent_words(encoder)[: len(reference.rates)]
+    if not len(words):
+        return FitFact(name="Vocabulary", text="there is no word to compare", light="green")
     here, errors = profile.rates[: len(words)], profile.rate_errors[: len(words)]
-    apart = here - there[: len(words)]
-    if not len(apart):
-        return FitFact(name="Vocabulary", text="the model knows no word to compare", light="green")
+    there = np.array(reference.rates[: len(words)], np.float64) / A_MILLION
+    apart = here - there
     # All other words are one more place, to which what these lose goes.
     moved, noise = (np.abs(apart).sum() + abs(apart.sum())) / 2, np.sqrt(2 / np.pi) * errors.sum() / 2
     # What as many texts of the same kind would differ by is taken off, as variances are.
     shift = float(np.sqrt(max(moved**2 - noise**2, 0.0)))
-    most = int(np.abs(np.sqrt(here) - np.sqrt(there[: len(words)])).argmax())
-    word = encoder.vocabulary.words[words[most] - len(SPECIAL_TOKENS)][:LONGEST_SHOWN]
     light = _light(shift, AMBER_VOCABULARY, RED_VOCABULARY)
-    text = f"differs by {percent(shift)}"
-    if light != "green":
-        text += f": “{word}” {percent(float(here[most]))}, training {percent(float(there[most]))}"
-    return FitFact(name="Vocabulary", text=text, light=light, difference="use other words" if light != "green" else "")
+    if light == "green":
+        return FitFact(name="Vocabulary", text=f"much the same: {percent(shift)} apart", light=light)
+    most = int(np.abs(np.sqrt(here) - np.sqrt(there)).argmax())
+    word = encoder.vocabulary.words[words[most] - len(SPECIAL_TOKENS)][:LONGEST_SHOWN]
+    rates = f"“{word}” is {percent(float(here[most]))} of the words, training {percent(float(there[most]))}"
+    return _fact("Vocabulary", light, f"{percent(shift)} apart", rates, "use other words")
 
 
 def _compare_confidence(logits: NDArray[np.floating], calibration: Calibration, reference: Reference) -> FitFact:
     here, error = mean_confidence(logits, calibration.temperature)
     drop = reference.confidence - here
     light = _light(drop, AMBER_CONFIDENCE, RED_CONFIDENCE) if drop > Z * error else "green"
-    return FitFact(
-        name="Confidence",
-        text=f"{here:.2f}, training {reference.confidence:.2f}",
-        light=light,
-        difference="leave the model less sure" if light != "green" else "",
-    )
+    figures = f"{here:.2f}, training {reference.confidence:.2f}"
+    return _fact("Confidence", light, "lower", figures, "leave the model less sure")
 
 
 def _compare_language(profile: TextProfile, reference: Reference) -> FitFact:
-    if profile.language is None or profile.clear < LEAST_CLEAR or reference.language is None:
+    share, found = profile.language_share, profile.language
+    if found is None or profile.clear < LEAST_CLEAR or reference.language is None:
         return FitFact(name="Language", text="cannot be told", light="green")
-    share = profile.language_share
-    if profile.language == reference.language:
+    if found == reference.language:
         light = _light(1 - share, AMBER_LANGUAGE, RED_LANGUAGE)
-        text = f"{percent(share, 0)} {profile.language}"
-        return FitFact(
-            name="Language", text=text, light=light,
-            difference=f"are not all {profile.language}" if light != "green" else "",
-        )  # fmt: skip
-    return FitFact(
-        name="Language",
-        text=f"looks like {profile.language} ({percent(share, 0)}), training {reference.language}",
-        light="red",
-        difference=f"look like {profile.language}",
-    )
+        return _fact("Language", light, "mixed", f"{percent(share, 0)} {found}", f"are not all {found}")
+    figures = f"looks like {found} ({percent(share, 0)}), training {reference.language}"
+    return _fact("Language", "red", "another", figures, f"look like {found}")
+
+
+def _fact(name: str, light: Light, how: str, figures: str, difference: str) -> FitFact:
+    """Return a fact; what it says of a difference is left out where there is none."""
+    if light == "green":
+        return FitFact(name=name, text=figures, light=light)
+    return FitFact(name=name, text=f"{how}: {figures}", light=light, difference=difference)
 
 
 def _light(value: float, amber: float, red: float) -> Light:

@@ -81,7 +81,8 @@ temperature.
 ## Limits
 
 - English film reviews of about 230 words are what it learnt from. Elsewhere (products, tweets, other languages) it is
-  less accurate, and how much less is not measured here.
+  less accurate. The file keeps what the validation reviews looked like, so that a scored table is told how it differs
+  and what accuracy to expect; how far that can be believed stands in docs/experiments.md.
 - It knows two labels only. A neutral text gets one of them with a middling probability.
 - Sarcasm, and praise for one thing inside blame for another, mislead it.
 - The probability that it gives is the raw one. The calibrated one is that of its logit divided by the temperature, and

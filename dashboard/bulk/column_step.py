@@ -59,7 +59,7 @@ def draw_text_columns(upload: Upload, preview: Preview) -> tuple[int, ...]:
     state.remember(key, list(chosen if chosen is not None else (preview.guess,)))
     picked: list[int] = st.multiselect(
         "Columns with the text, in reading order", range(len(columns)), key=key, placeholder="Choose columns",
-        format_func=lambda place: column_word(columns, place), on_change=take_columns, args=(key,),
+        format_func=lambda place: column_word(columns, place), on_change=take_columns, args=(key,), select_all=False,
     )  # fmt: skip
     return tuple(picked)
 

@@ -19,6 +19,7 @@ from core.prediction.exporting import (
     Extra,
     Format,
     Preset,
+    list_exports,
     plan_export,
 )
 from core.prediction.summary import Mask
@@ -62,7 +63,9 @@ def draw_downloads(job: BulkJob, mask: Mask | None, words: str) -> None:
     else:
         draw_usual(usual, job)
     with st.popover("Other files", width="content", key=f"more-{job.job_id}"):
-        draw_choice(job, result, mask, words)
+        is_waiting = any(map(is_active, list_exports(job)))
+        choice = st.fragment(draw_choice, run_every=TICK_SECONDS if is_waiting else None)
+        choice(job, result, mask, words, is_waiting)
 
 
 def draw_usual(usual: ExportPlan, job: BulkJob) -> None:
@@ -71,7 +74,7 @@ def draw_usual(usual: ExportPlan, job: BulkJob) -> None:
     if not usual.export.exists and is_small and room_left("quick"):
         queue_again(usual.create())
     if is_active(usual.export):
-        wait_for(usual.export, "usual")
+        st.fragment(draw_until_made, run_every=TICK_SECONDS)(usual.export)
     else:
         st.button(
             "Download with scores", key=f"make-{usual.export.job_id}", type="primary", icon=":material/download:",
@@ -79,9 +82,10 @@ def draw_usual(usual: ExportPlan, job: BulkJob) -> None:
         )  # fmt: skip
 
 
-@st.fragment
-def draw_choice(job: BulkJob, result: BulkResult, mask: Mask | None, words: str) -> None:
-    """Draw what can be taken away, in which format, with which columns; then the file."""
+def draw_choice(job: BulkJob, result: BulkResult, mask: Mask | None, words: str, was_waiting: bool) -> None:
+    """Draw the choice of a file; twice a second while one is being made, and the page anew when that has ended."""
+    if was_waiting and not any(map(is_active, list_exports(job))):
+        st.rerun()
     with st.container(width=360):
         choose_file(job, result, mask, words)
 
@@ -128,7 +132,7 @@ def draw_file(plan: ExportPlan) -> None:
     """Draw the way to a file: to make it, to wait for it, to take it."""
     export = plan.export
     if is_active(export):
-        wait_for(export, "chosen")
+        draw_progress(export, "chosen")
         return
     about = export.about
     if about is not None:
@@ -139,9 +143,16 @@ def draw_file(plan: ExportPlan) -> None:
         return
     if said := why_not(export):
         with failed_box(f"export-{export.job_id}", said, "The scores are kept.", export.read_log(8)):
-            st.button("Try again", key=f"again-{export.job_id}", on_click=lambda: queue_again(plan.create()))
+            draw_make("Try again", plan)
         return
-    st.button("Make the file", key=f"make-{export.job_id}-chosen", on_click=lambda: queue_again(plan.create()))
+    draw_make("Make the file", plan)
+
+
+def draw_make(label: str, plan: ExportPlan) -> None:
+    """Draw the button that has a file made; the whole page is drawn anew then, for what waits is drawn otherwise."""
+    if st.button(label, key=f"make-{plan.export.job_id}-chosen"):
+        queue_again(plan.create())
+        st.rerun()
 
 
 def about_words(about: ExportAbout) -> str:
@@ -180,15 +191,15 @@ def why_not(export: ExportJob) -> str:
     return f"The file was not made. {state.message or f'It was {state.status}.'}"
 
 
-def wait_for(export: ExportJob, place: str) -> None:
-    """Draw how far a file is, twice a second, in one of the two places; when it has ended, draw the page anew."""
-    st.fragment(draw_progress, run_every=TICK_SECONDS)(export, place)
+def draw_until_made(export: ExportJob) -> None:
+    """Draw how far the usual file is; when it has ended, draw the page anew."""
+    if not is_active(export):
+        st.rerun()
+    draw_progress(export, "usual")
 
 
 def draw_progress(export: ExportJob, place: str) -> None:
-    """Draw how far a file is."""
-    if not is_active(export):
-        st.rerun()
+    """Draw how far a file is, in one of the two places that may show it."""
     progress = export.progress if export.state.status == "running" else None
     share = min(progress.done / progress.total, 1.0) if progress and progress.total else 0.0
     with st.container(key=f"{place}-{export.job_id}", width=220):

@@ -149,7 +149,7 @@ def draw_filter_bar(job: BulkJob, facets: Facets, chosen: RowFilter, scored: int
             draw_choices(job, facets, chosen)
         if chosen.is_empty:
             with st.container(width="content"):
-                draw_caption(f"All {scored:,} scored rows. Click a bar, a dot or a word to look at its rows alone.")
+                draw_caption(f"No filter: {plural(scored, 'scored row')}. Click a bar, a dot or a word to look at its rows alone.")
             return
         with st.container(width="content"):
             draw_filter_words(chosen, facets, scored, left)
@@ -369,7 +369,7 @@ def _box(clicked: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _choices_made() -> bool:
     """Tell whether the URL says more of a job than its filters."""
-    return any(_parameter(name) for name in ("by", "date", "unit", "order", "words", "starred"))
+    return any(_parameter(name) for name in ("by", "date", "unit", "order", "words", "starred", "labels"))
 
 
 def _parameter(name: str) -> str:

@@ -31,6 +31,11 @@ def open_table(upload: Upload, options: TableOptions) -> Preview | None:
     draw_file_line(upload)
     try:
         upload.refuse_changed()
+    except TableError as error:
+        with failed_box("changed", str(error), "Nothing of it was scored."):
+            st.button("Choose another file", key="another-file", on_click=leave_file)
+        return None
+    try:
         if upload.kind == "xlsx" and options.sheet is None:
             sheets = cache.list_sheets(upload.table)
             if len(sheets) > 1:
@@ -131,27 +136,28 @@ def draw_reading(upload: Upload, table_format: TableFormat, options: TableOption
         return
     with st.expander("Change how it is read"):
         draw_caption("Found in the file itself. Change it where the rows below look wrong.")
-        fields = st.columns(3)
+        kind, fields = table_format.kind, iter(st.columns(3))
         change = partial(draw_change, upload, options)
-        if table_format.kind in ("csv", "jsonl"):
-            encodings = list(dict.fromkeys((table_format.encoding, *ENCODINGS)))
-            with fields[0]:
-                change("encoding", "Encoding", {each: each for each in encodings}, table_format.encoding)
-        if table_format.kind == "csv":
-            with fields[1]:
-                change("delimiter", "Delimiter", DELIMITERS, table_format.delimiter)
-        if table_format.kind == "xlsx":
+        if kind == "xlsx":
             sheets = cache.list_sheets(upload.table)
             found = table_format.sheet if table_format.sheet in sheets else sheets[0]
             words = {name: sheet_word(sheets, number) for number, name in enumerate(sheets)}
-            with fields[0]:
+            with next(fields):
                 change("sheet", "Sheet", words, found)
-        if table_format.kind in ("csv", "xlsx"):
-            with fields[2]:
+        if kind in ("csv", "jsonl"):
+            encodings = dict.fromkeys((table_format.encoding, *ENCODINGS))
+            with next(fields):
+                change("encoding", "Encoding", {each: each for each in encodings}, table_format.encoding)
+        if kind == "csv":
+            with next(fields):
+                change("delimiter", "Delimiter", DELIMITERS, table_format.delimiter)
+        if kind in ("csv", "xlsx"):
+            with next(fields):
                 change("has_header", "The first row", HEADERS, table_format.has_header)
-        if options != TableOptions():
+        as_found = TableOptions(sheet=options.sheet)
+        if options != as_found:
             st.button("Read it as it was found", key="as-found", type="tertiary", on_click=change_options,
-                      args=(TableOptions(sheet=options.sheet),))  # fmt: skip
+                      args=(as_found,))  # fmt: skip
 
 
 def draw_change(

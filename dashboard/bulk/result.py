@@ -10,10 +10,10 @@ from core.model_settings import load_settings
 from core.prediction.bulk_job import BulkJob, BulkRequest, BulkResult
 from core.prediction.bulk_looks import text_looks
 from core.prediction.row_filter import RowFilter, describe_filter
-from core.prediction.summary import Mask
 from core.wording import plural
 from dashboard.bulk import filters
 from dashboard.bulk.choices import name_word
+from dashboard.bulk.download import draw_downloads
 from dashboard.bulk.groups import draw_groups
 from dashboard.bulk.look_box import draw_until_looked
 from dashboard.bulk.over_time import draw_time
@@ -21,25 +21,11 @@ from dashboard.bulk.rejects import draw_rejects
 from dashboard.bulk.rows import draw_rows
 from dashboard.bulk.shares import draw_scores, draw_shares
 from dashboard.bulk.stars import draw_stars
+from dashboard.bulk.trust import draw_trust
 from dashboard.bulk.words import draw_words
 from dashboard.cache import count_rows_left, load_rows_left
 from dashboard.components import ago, draw_facts, draw_head, duration, empty_box
 from dashboard.two_models import name_of
-
-try:
-    from dashboard.bulk.trust import draw_trust
-except ImportError:
-
-    def draw_trust(job: BulkJob, result: BulkResult) -> None:
-        """Draw nothing yet."""
-
-
-try:
-    from dashboard.bulk.download import draw_downloads
-except ImportError:
-
-    def draw_downloads(job: BulkJob, mask: Mask | None, words: str) -> None:
-        """Draw nothing yet."""
 
 
 def draw_result_head(job: BulkJob, leave: Callable[[], None]) -> None:
@@ -138,9 +124,9 @@ def draw_ledger(result: BulkResult) -> None:
 def reasons_words(result: BulkResult) -> str:
     """Return the reasons of the rejected rows in brackets, as HTML; a full stop alone where there are none."""
     reasons = result.facets.reasons
-    shown = ", ".join(f"{n:,} {escape(reason)}" for reason, n in reasons[:2])
+    shown = "; ".join(f"{escape(reason)}: {n:,}" for reason, n in reasons[:2])
     rest = sum(n for _, n in reasons[2:])
-    more = f", {rest:,} for other reasons" if rest else ""
+    more = f"; other reasons: {rest:,}" if rest else ""
     return f" ({shown}{more})." if shown else "."
 
 

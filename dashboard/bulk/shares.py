@@ -22,7 +22,7 @@ def draw_shares(job: BulkJob, result: BulkResult, chosen: RowFilter) -> None:
     rejected = f", {result.rejected:,} rejected" if result.rejected and chosen.is_empty else ""
     draw_section(
         f"{percent(counts.share)} of {which} are positive ({interval_text(low, high)})",
-        f"n = {counts.scored:,}{rejected}. 95 % Wilson interval of the share, for rows like these; "
+        f"n = {counts.scored:,}{rejected}; 95 % Wilson interval of the share, for rows like these; "
         f"the model's own errors are not in it.{left_out_words(chosen)}",
     )
     st.html(share_bar_html(counts, current_tokens(), chosen.side))

@@ -64,9 +64,8 @@ class DataChoice:
     @property
     def title(self) -> str:
         """Return what a list of choices calls it."""
-        name = self.data_name
-        split = "all rows" if self.split == ALL else SPLITS[self.split]
-        return f"{name[:1].upper()}{name[1:]}, {split}"
+        name = "Demo corpus" if self.source == "demo" else self.data_name  # a file's name stays as it is written
+        return f"{name}, {'all rows' if self.split == ALL else SPLITS[self.split]}"
 
     @property
     def data_name(self) -> str:

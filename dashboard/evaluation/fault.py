@@ -138,12 +138,7 @@ def draw_cards(view: Scored, judged: Judged) -> None:
         finding = f"The model agrees with every label · {read:,} of {len(cards):,} read"
     else:
         finding = f"Is the label right? · {read:,} of {len(cards):,} read"
-    draw_chart_title(
-        finding,
-        f"{len(suspects.rows):,} suspects, read otherwise than labelled, the least probable label first; dealt among "
-        f"them {len(cards) - len(suspects.rows):,} agreements drawn at random. What the model said, and so which is "
-        "which, is shown once you have judged. A right label of a suspect is the model's fault.",
-    )
+    draw_chart_title(finding, deal_sentence(len(suspects.rows), len(cards) - len(suspects.rows)))
     place = card_place(cards, judged)
     row = recall(LAST) if place is None or judged[cards[place]] == UNREAD else int(cards[place])
     is_known = row is not None and row < len(judged) and judged[row] != UNREAD
@@ -154,6 +149,18 @@ def draw_cards(view: Scored, judged: Judged) -> None:
     with st.container(border=True, key="evaluation_card_box"):
         draw_facts("All of them are read." if len(cards) else "There is no review to judge.")
         draw_steps(cards, judged, None)
+
+
+def deal_sentence(suspects: int, agreements: int) -> str:
+    """Say what lies in the cards."""
+    drawn = several(agreements, "agreement", "agreements") + " drawn at random"
+    if not suspects:
+        return f"No review is read otherwise than labelled. The cards are {drawn}: both may still be wrong."
+    return (
+        f"{several(suspects, 'suspect', 'suspects')}, read otherwise than labelled, the least probable label first; "
+        f"dealt among them {drawn}. What the model said, and so which is which, is shown once you have judged. A right "
+        "label of a suspect is the model's fault."
+    )
 
 
 def card_place(cards: NDArray[np.int64], judged: Judged) -> int | None:

@@ -16,7 +16,7 @@ WRITE: dict[str, Callable[[float], str]] = dict.fromkeys(("roc_auc", "average_pr
 def draw_figures(view: Scored) -> None:
     """Draw the score strip, and under it what the figures are of."""
     evaluation = view.evaluation
-    with st.grid(min_column_width=150, gap="medium"):
+    with st.grid(min_column_width=180, gap="medium"):  # five and four of nine; two and two on a phone
         for name, metric in evaluation.metrics.items():
             with st.container():
                 draw_figure(METRICS[name].title, metric, WRITE.get(name, percent))

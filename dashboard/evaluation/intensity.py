@@ -14,7 +14,7 @@ from core.wording import DASH
 from dashboard.cache import intensity_chart, load_intensity, load_predictor, load_stars
 from dashboard.components import draw_caption, draw_chart_title, draw_facts, empty_box, failed_box
 from dashboard.evaluation.choices import Door, chart_key, clicked_mark
-from dashboard.evaluation.view import Scored
+from dashboard.evaluation.view import Scored, capital
 from dashboard.tokens import current_tokens
 
 
@@ -69,7 +69,7 @@ def draw_no_stars(view: Scored) -> None:
         "table": "Give the table a column called stars or rating that holds whole stars, or labels that are stars. "
         "A row may have none.",
     }
-    what = f"How the score goes with the stars that authors gave. {view.data.title} comes without stars."
+    what = f"How the score goes with the stars that authors gave. {capital(view.data.sentence)} comes without stars."
     with empty_box("intensity", what, needs.get(view.data.source, "")):
         pass
 

@@ -35,7 +35,7 @@ FILTER_NAMES = {
 
 def draw_reviews(view: Scored, selection: Selection) -> None:
     """Draw the reviews behind the numbers: filters, what they come to, a page of the list, and the drawer."""
-    draw_section("Reviews")
+    draw_section("Reviews", "Click a row to read the whole review, and which words it was read by.")
     draw_filters(selection)
     order, results = choices.order_from_url(), view.results
     try:
@@ -121,7 +121,8 @@ def draw_filter_line(view: Scored, rows: Rows, selection: Selection, order: str)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
             count = f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
-            of = f" of {len(view.results):,}{': ' if said else ''}{escape(', '.join(said.values()))}"
+            # Set apart, so that a search for letters that run from right to left turns nothing else around.
+            of = f" of {len(view.results):,}{': ' if said else ''}<bdi>{escape(', '.join(said.values()))}</bdi>"
             st.html(f'<div class="rs"><b style="font-weight:600">{count}</b>{of}</div>')
             if not selection.is_default:
                 draw_ways_out(selection, list(said))
@@ -175,12 +176,17 @@ def change_order() -> None:
 
 def draw_nothing_matches(view: Scored, selection: Selection) -> None:
     """Draw what stands in place of an empty list."""
-    said = selection.describe(titles(view, selection))
-    with empty_box("reviews", f"No review matches: {said}." if said else "There is no review.", ""):
-        if not selection.is_default:
-            st.button(
-                "Clear the filters", key="evaluation_clear_all", on_click=partial(choices.selection_to_url, Selection())
-            )
+    if selection.is_default:
+        n = len(view.results)
+        how = "The one review was" if n == 1 else f"All {n:,} reviews were"
+        with empty_box("reviews", "No review was misread.", f"{how} read as labelled."):
+            everything = partial(choices.selection_to_url, Selection(only_wrong=False))
+            st.button("List all", key="evaluation_list_all", on_click=everything)
+        return
+    with empty_box("reviews", f"No review matches: {selection.describe(titles(view, selection))}.", ""):
+        st.button(
+            "Clear the filters", key="evaluation_clear_all", on_click=partial(choices.selection_to_url, Selection())
+        )
 
 
 def take_row_click() -> int | None:

@@ -33,8 +33,8 @@ def draw(view: Scored, selection: Selection) -> None:
     is_done = draw_until_done(
         job,
         f"How often a typo, capitals, a swapped name or an added “not” turns {view.model.spoken}'s verdict.",
-        f"{n:,} reviews, drawn by seed {seed}, are changed in {len(PERTURBATIONS)} ways and read again; a slow model "
-        "reads fewer. At most half a minute in the background, and kept.",
+        f"{n:,} review{'' if n == 1 else 's'}, drawn by seed {seed}, changed in {len(PERTURBATIONS)} ways and read "
+        "again; a slow model reads fewer. At most half a minute in the background, and kept.",
         "Change them and read again",
         height=330,
     )
@@ -76,7 +76,7 @@ def draw_changes(view: Scored, finding: Mapping[str, Any], chosen: str) -> None:
     """Draw how often each change turned a verdict; a line is a door to its examples."""
     seed, n, changes = finding["seed"], finding["n"], finding["changes"]
     expected = "”, “".join(kind.title for kind in PERTURBATIONS.values() if kind.should_turn)
-    whole = f"{n:,} reviews" if n < finding["of"] else f"all {n:,} reviews"
+    whole = f"{n:,} reviews" if n < finding["of"] else "the one review" if n == 1 else f"all {n:,} reviews"
     draw_chart_title(
         changes_finding(changes),
         "Share of verdicts that turned, with its 95 % Wilson interval, of the reviews that a change applies to; "

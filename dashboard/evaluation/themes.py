@@ -32,12 +32,11 @@ FEW = 6
 FOUND = "evaluation_found_terms"
 ROWS_SHOWN = 10
 ROW_HEIGHT = 35
-NO_ERROR = "No review was misread, so there is nothing that misread reviews have in common."
 
 
 def open_found(selection: Selection, clicked: Mapping[str, Any]) -> Selection:
     """Filter by the word or pair whose row was clicked; a second click takes the filter away."""
-    rows, names = clicked.get("rows"), recall(FOUND, [])
+    rows, names = [*clicked.get("rows", []), *(row for row, _ in clicked.get("cells", []))], recall(FOUND, [])
     if not rows or rows[0] >= len(names):
         return selection
     name = names[rows[0]]
@@ -55,9 +54,10 @@ def draw(view: Scored, selection: Selection) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         draw_themes(job, themes, selection)
-        draw_found(themes)
     with right:
         draw_distinctive(job, themes, selection)
+    draw_themes_table(themes)
+    draw_found(themes)
 
 
 def draw_lifts(view: Scored, selection: Selection) -> None:
@@ -71,7 +71,7 @@ def draw_lifts(view: Scored, selection: Selection) -> None:
 def draw_until_known(view: Scored) -> AnalysisJob | None:
     """Return the look for themes once it is taken; until then, or when nothing was misread, draw what is the case."""
     if not view.results.wrong.any():
-        draw_caption(NO_ERROR)
+        draw_chart_title("No review was misread", "So there is nothing that misread reviews have in common.")
         return None
     job = themes_job(view)
     is_known = draw_until_done(
@@ -85,13 +85,17 @@ def draw_until_known(view: Scored) -> AnalysisJob | None:
 
 
 def draw_themes(job: AnalysisJob, themes: ErrorThemes, selection: Selection) -> None:
-    """Draw the lift of every theme, and the same as a table."""
+    """Draw the lift of every theme."""
     draw_lifts_title(
         themes,
         "How many times as often a theme's reviews are misread as all others, with Koopman's 95 % interval; each "
         "interval is that of its theme alone. Click to read.",
     )
     draw_lifts_chart(job, themes, selection, None)
+
+
+def draw_themes_table(themes: ErrorThemes) -> None:
+    """Draw the themes as a table that says of each how it is found."""
     with st.expander("Show as table, and how each theme is found"):
         st.dataframe(
             themes_frame(themes.themes), hide_index=True, height="content", key="evaluation_themes_table",
@@ -99,7 +103,11 @@ def draw_themes(job: AnalysisJob, themes: ErrorThemes, selection: Selection) -> 
             column_config={
                 "Reviews": st.column_config.NumberColumn(width=70, format="localized"),
                 "Misread": st.column_config.NumberColumn(width=70, format="localized"),
-                "Found by": st.column_config.TextColumn(width=520),
+                "Error rate": st.column_config.TextColumn(width=75),
+                "95 % of rate": st.column_config.TextColumn(width=95),
+                "Lift": st.column_config.TextColumn(width=60),
+                "95 % of lift": st.column_config.TextColumn(width=95),
+                "Found by": st.column_config.TextColumn(width=470),
             },
         )  # fmt: skip
 
@@ -164,7 +172,8 @@ def draw_found(themes: ErrorThemes) -> None:
     if not themes.found:
         return
     st.dataframe(
-        found_frame(themes.found), hide_index=True, on_select="rerun", selection_mode="single-row",
+        found_frame(themes.found), hide_index=True, on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
         height="content" if len(themes.found) <= ROWS_SHOWN else ROW_HEIGHT * (ROWS_SHOWN + 1), key=chart_key("found"),
         alt="Words and pairs of words whose reviews are misread more often; choose a row to read them.",
         column_config={
@@ -207,8 +216,8 @@ def found_caption(themes: ErrorThemes) -> str:
     is_long = any(each.key == "long" and each.lift.is_more for each in themes.themes)
     long = " Long reviews are misread more often and hold more words: that alone lifts common words." if is_long else ""
     return (
-        f"{how} By the lower end of the lift's interval.{more} They were picked for their lifts, which are therefore "
-        f"somewhat too high.{long}"
+        f"{how} Click a row to read. By the lower end of the lift's interval.{more} They were picked for their lifts, "
+        f"which are therefore somewhat too high.{long}"
     )
 
 

@@ -164,17 +164,21 @@ def draw_choice(view: Scored, saved: ModelSettings, valid: Results) -> None:
         threshold=threshold, unsure_low=low, unsure_high=high, chosen_by=chosen_by, aim_value=aim_value,
         data_fingerprint=view.fingerprint, n=len(valid),
     )  # fmt: skip
-    draw_chart_title(f"{chosen.describe()[0].upper()}{chosen.describe()[1:]}", f"In use: {saved.describe()}.")
+    # The buttons stand above the figures: under them they would be out of sight on a low screen.
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(width="content"):
+            said = chosen.describe()
+            draw_chart_title(f"{said[0].upper()}{said[1:]}", f"In use: {saved.describe()}.")
+        with st.container(horizontal=True, width="content"):
+            if st.button("Use this", type="primary", key="evaluation_threshold_use"):
+                keep(view, ModelSettings() if chosen_by == "hand" and chosen.is_usual else chosen)
+            draw_reset(view, saved)
     test = EvaluationJob(evaluation_folder(view.sha256, view.fingerprint, "test"))
     outcomes = {"Validation": measure(valid.labels, valid.logits, threshold, low, high)}
     if test.is_done:
         results = load_verdicts(test)
         outcomes["Test, read-only"] = measure(results.labels, results.logits, threshold, low, high)
     draw_outcomes(outcomes)
-    with st.container(horizontal=True):
-        if st.button("Use this", type="primary", key="evaluation_threshold_use"):
-            keep(view, ModelSettings() if chosen_by == "hand" and chosen.is_usual else chosen)
-        draw_reset(view, saved)
 
 
 def draw_threshold_aim(view: Scored, saved: ModelSettings, valid: Results) -> tuple[float, ChosenBy, float | None]:

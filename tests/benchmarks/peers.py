@@ -4,8 +4,8 @@ Peers get the whole training split; ``fast`` holds a tenth of it back for valida
 machine and wander with its load: read the ratios.
 """
 
+import csv
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -25,8 +25,10 @@ from core.data.sources import load_columns
 from core.prediction.predictor import Predictor
 from core.runs import create_run
 from core.training.trainer import Watcher, train_model
+from tests.benchmarks.file_to_file import clean
 
 STEP_ROUNDS = 3
+FILE_ROUNDS = 3
 STEP_WAYS = {
     "classic": "classic (this project)",
     "padded": "padded to 256, as anybody would write it",
@@ -36,31 +38,39 @@ STEP_WAYS = {
 
 @dataclass(frozen=True)
 class Scorer:
-    """A trained peer: texts (N) to verdicts, bool (N)."""
+    """A trained peer.
+
+    Attributes:
+        is_positive: Texts (N) to verdicts, bool (N).
+        command: From a table and a name for the result to what scores it in a process of its own.
+    """
 
     name: str
     train_seconds: float
     is_positive: Callable[[list[str]], NDArray[np.bool_]]
+    command: Callable[[Path, Path], list[str]]
 
 
 def main() -> None:
-    """Print both comparisons."""
+    """Print all comparisons."""
     if settings.data_folder() is None:
         raise SystemExit(f"Set {settings.DATA_VARIABLE} to a folder that holds imdb/plain_text/*.parquet.")
     splits = load_columns(DataConfig())
     with tempfile.TemporaryDirectory() as home:
         os.environ[settings.HOME_VARIABLE] = home
-        compare_accuracy_and_speed(splits)
+        scorers = [train(splits, Path(home)) for train in (train_fast, train_tfidf, train_fasttext)]
+        compare_accuracy_and_speed(scorers, splits["test"])
+        compare_files(scorers, splits, Path(home))
     compare_training_steps()
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.lstm_scoring"], check=True)
 
 
-def compare_accuracy_and_speed(splits: dict[str, LabelledTexts]) -> None:
-    """Train each peer, score the test split with it, and print a row."""
-    texts, labels = splits["test"].texts.to_pylist(), splits["test"].labels == 1
+def compare_accuracy_and_speed(scorers: list[Scorer], test: LabelledTexts) -> None:
+    """Score the test split with each peer in this process, and print a row."""
+    texts, labels = test.texts.to_pylist(), test.labels == 1
     print(f"{'':<34}{'test accuracy':>14}{'train s':>10}{'reviews/s':>12}{'speed ratio':>13}")
     base = None
-    for train in (train_fast, train_tfidf, train_fasttext):
-        scorer = train(splits)
+    for scorer in scorers:
         scorer.is_positive(texts[:1000])
         began = time.perf_counter()
         verdicts = scorer.is_positive(texts)
@@ -70,7 +80,32 @@ def compare_accuracy_and_speed(splits: dict[str, LabelledTexts]) -> None:
         print(f"{scorer.name:<34}{accuracy:>14.4f}{scorer.train_seconds:>10.1f}{speed:>12,.0f}{speed / base:>13.2f}")
 
 
-def train_fast(splits: dict[str, LabelledTexts]) -> Scorer:
+def compare_files(scorers: list[Scorer], splits: dict[str, LabelledTexts], folder: Path) -> None:
+    """Score all reviews from CSV file to CSV file, in processes of their own, in turn; starts and loading count."""
+    source, target = folder / "reviews.csv", folder / "scored.csv"
+    count = 0
+    with source.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "text"])
+        for split in splits.values():
+            for text in split.texts.to_pylist():
+                writer.writerow([count, text])
+                count += 1
+    seconds: dict[str, list[float]] = {scorer.name: [] for scorer in scorers}
+    for _ in range(FILE_ROUNDS):
+        for scorer in scorers:
+            began = time.perf_counter()
+            subprocess.run(scorer.command(source, target), check=True, stdout=subprocess.DEVNULL)
+            seconds[scorer.name].append(time.perf_counter() - began)
+    ours = seconds[scorers[0].name]
+    print(f"\n{f'{count:,} full-length reviews, file to file':<46}{'reviews/s':>10}{'fast is faster by':>22}")
+    for name, taken in seconds.items():
+        ratios = [their / our for our, their in zip(ours, taken, strict=True)]
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"{name:<46}{count / median(taken):>10,.0f}{spread:>22}")
+
+
+def train_fast(splits: dict[str, LabelledTexts], _: Path) -> Scorer:
     """Train our preset, texts to model file."""
     config = preset_config("fast")
     run = create_run(config, "fast")
@@ -79,11 +114,20 @@ def train_fast(splits: dict[str, LabelledTexts]) -> Scorer:
     train_model(run, config, splits["train"], data_fingerprint, Watcher())
     seconds = time.perf_counter() - began
     predictor = Predictor.load(run.model_file)
-    return Scorer("Reviewscope fast", seconds, lambda texts: predictor.predict(texts).logits > 0)
+    return Scorer(
+        "Reviewscope fast",
+        seconds,
+        lambda texts: predictor.predict(texts).logits > 0,
+        lambda source, target: [
+            sys.executable, "-m", "core", "predict", run.run_id,
+            "--text-column", "text", "--input", str(source), "--output", str(target),
+        ],
+    )  # fmt: skip
 
 
-def train_tfidf(splits: dict[str, LabelledTexts]) -> Scorer:
+def train_tfidf(splits: dict[str, LabelledTexts], folder: Path) -> Scorer:
     """Train scikit-learn's usual answer: TF-IDF of words and pairs, logistic regression."""
+    import joblib
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -93,32 +137,40 @@ def train_tfidf(splits: dict[str, LabelledTexts]) -> Scorer:
     )
     began = time.perf_counter()
     pipeline.fit(splits["train"].texts.to_pylist(), splits["train"].labels)
+    seconds, kept = time.perf_counter() - began, folder / "tfidf.joblib"
+    joblib.dump(pipeline, kept)
     return Scorer(
-        "scikit-learn TF-IDF(1,2) + LR", time.perf_counter() - began, lambda texts: pipeline.predict(texts) == 1
+        "scikit-learn TF-IDF(1,2) + LR",
+        seconds,
+        lambda texts: pipeline.predict(texts) == 1,
+        lambda source, target: file_to_file("sklearn", kept, source, target),
     )
 
 
-def train_fasttext(splits: dict[str, LabelledTexts]) -> Scorer:
+def train_fasttext(splits: dict[str, LabelledTexts], folder: Path) -> Scorer:
     """Train fastText's classifier on words, pairs and triples, cleaned as its tutorial does."""
     import fasttext
 
-    def clean(text: str) -> str:
-        return " ".join(re.sub(r"([.!?,'/()])", r" \1 ", text.replace("<br />", " ").lower()).split())
-
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "train.txt"
-        train = splits["train"]
-        order = np.random.default_rng(0).permutation(len(train))
-        texts = train.texts.to_pylist()
-        path.write_text("".join(f"__label__{train.labels[row]} {clean(texts[row])}\n" for row in order))
-        model = fasttext.train_supervised(str(path), wordNgrams=3, epoch=10, lr=0.5, thread=os.cpu_count(), verbose=0)
+    path, kept = folder / "train.txt", folder / "fasttext.bin"
+    train = splits["train"]
+    order = np.random.default_rng(0).permutation(len(train))
+    texts = train.texts.to_pylist()
+    path.write_text("".join(f"__label__{train.labels[row]} {clean(texts[row])}\n" for row in order))
+    model = fasttext.train_supervised(str(path), wordNgrams=3, epoch=10, lr=0.5, thread=os.cpu_count(), verbose=0)
     seconds = time.perf_counter() - began
+    model.save_model(str(kept))
     return Scorer(
         "fastText, n-grams to 3",
         seconds,
         lambda texts: np.array([label[0] == "__label__1" for label in model.predict([clean(t) for t in texts])[0]]),
+        lambda source, target: file_to_file("fasttext", kept, source, target),
     )
+
+
+def file_to_file(peer: str, kept: Path, source: Path, target: Path) -> list[str]:
+    """Return the command that scores a table with a peer."""
+    return [sys.executable, "-m", "tests.benchmarks.file_to_file", peer, str(kept), str(source), str(target)]
 
 
 def compare_training_steps() -> None:

@@ -45,7 +45,7 @@ def rows_of(download: Download) -> list[list[str]]:
 def test_one_click_takes_all_columns_with_scores_safe_for_excel(server: Server, page: Page, job: BulkJob) -> None:
     page.goto(address(server, job))
     link = page.get_by_role("link", name="Download with scores")
-    expect(link).to_be_visible()
+    expect(link).to_be_visible(timeout=90_000)  # the first file waits for a worker to start
     with page.expect_download() as taken:
         link.click()
     assert taken.value.suggested_filename.endswith(" shop-scored.csv")
@@ -62,7 +62,7 @@ def test_another_file_is_chosen_made_and_taken(server: Server, page: Page, job: 
     page.get_by_role("button", name="not sure", exact=True).click()
     page.get_by_role("button", name="Make the file").click()
     link = page.get_by_role("link", name=re.compile("Download, "))
-    expect(link).to_be_visible()
+    expect(link).to_be_visible(timeout=90_000)  # the first file waits for a worker to start
     with page.expect_download() as taken:
         link.click()
     assert rows_of(taken.value)[0] == ["id", "sentiment", "probability", "confidence", "not_sure"]
@@ -80,7 +80,7 @@ def test_a_filter_reaches_the_download(server: Server, page: Page, job: BulkJob)
     page.get_by_role("option", name="CSV, raw").click()
     page.get_by_role("button", name="Make the file").click()
     link = page.get_by_role("link", name=re.compile("Download, "))
-    expect(link).to_be_visible()
+    expect(link).to_be_visible(timeout=90_000)  # the first file waits for a worker to start
     with page.expect_download() as taken:
         link.click()
     names, *rows = rows_of(taken.value)
@@ -94,7 +94,7 @@ def test_the_charts_are_taken_as_one_page_that_asks_for_nothing(server: Server, 
     page.get_by_text("The charts, as one page").click()
     page.get_by_role("button", name="Make the file").click()
     link = page.get_by_role("link", name=re.compile("Download, "))
-    expect(link).to_be_visible()
+    expect(link).to_be_visible(timeout=90_000)  # the first file waits for a worker to start
     with page.expect_download() as taken:
         link.click()
     path = taken.value.path().rename(taken.value.path().with_suffix(".html"))

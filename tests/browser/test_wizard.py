@@ -136,7 +136,8 @@ def test_hostile_texts_in_file_name_column_names_and_rows_stay_text(server: Serv
         writer.writerow([text[:900_000], text[:50], text[:50], text[:50], text[:50], text[:50]])
     upload(server, page, "![x](http:%2F%2Fexample.org%2Fz.png)<b>.csv", stream.getvalue().encode())
     expect(page.get_by_text("2 · Columns")).to_be_visible(timeout=RESULT_SECONDS)
-    for name in (f"2: {HOSTILE['image']}", "6: review", "5: (no name)"):
+    expect(page.get_by_text(f"2: {HOSTILE['image']}")).to_be_visible()  # the only long text whose name stands once
+    for name in ("1: review", "6: review", "5: (no name)"):
         page.get_by_role("combobox", name="Columns with the text").click()
         page.get_by_role("option", name=name, exact=True).click()
         page.keyboard.press("Escape")

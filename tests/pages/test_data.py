@@ -291,3 +291,9 @@ def test_a_table_of_one_column_is_refused() -> None:
 def test_the_same_column_for_texts_and_labels_is_refused() -> None:
     app = open_page("data", data="table", table=upload_stars().upload_id, text="1", label="1")
     assert "The same column is chosen" in html_of(app) and app.button(key="data-train").disabled
+
+
+def test_a_table_that_is_no_csv_gets_a_sentence() -> None:
+    lines = save_upload(io.BytesIO(b'{"text": "a film", "label": 1}\n' * 30), "lines.jsonl")
+    said = html_of(open_page("data", data="table", table=lines.upload_id))
+    assert "is a JSON lines file (.jsonl); labelled reviews are read from CSV." in said

@@ -18,9 +18,10 @@ from core.files import write_json
 from core.job_folder import JobReporter
 from core.model_settings import ModelSettings, load_settings, save_settings, settings_file
 from core.prediction import evaluating
+from core.prediction.bulk_job import execute_bulk
 from core.prediction.evaluating import EvaluationJob, EvaluationRequest, create_evaluation_job, load_results
 from core.prediction.predictor import Predictor
-from core.prediction.uploads import execute_bulk, find_upload, save_upload
+from core.prediction.uploads import find_upload, save_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")

@@ -13,9 +13,13 @@ from streamlit.testing.v1 import AppTest
 from core import jobs, settings
 from core.data.tables import TableOptions
 from core.job_folder import JobReporter
+from core.model_settings import ModelSettings, save_settings
 from core.prediction.bulk_job import BulkJob, execute_bulk, list_jobs
+from core.prediction.predictor import Predictor
 from core.prediction.rehearsing import RehearsalJob, execute_rehearsal
 from core.prediction.uploads import ConversionJob, Upload, find_upload, list_uploads, save_upload
+from core.runs import Run, copy_file
+from tests.benchmarks.runs_page import write_run
 from tests.core.data import awkward_kinds
 from tests.core.data.awkward_kinds import sheet_row, text_cell
 
@@ -304,6 +308,7 @@ def test_a_file_on_this_machine_is_read_where_it_lies(tmp_path: Path, monkeypatc
     (folder / "inner" / "big.csv").write_bytes(TABLE + TABLE)
     page.run()
     assert "has changed since it was chosen" in texts(sound(page))
+    assert not page.selectbox and "Choose another file" in labels(page)
 
 
 def test_a_workbook_is_converted_then_read() -> None:
@@ -435,3 +440,58 @@ def test_change_leads_back_to_the_columns_of_the_job() -> None:
 
 def test_an_upload_that_is_gone_is_said_to_be_gone() -> None:
     assert "This upload is not here any more." in texts(open_page(upload="abc123"))
+
+
+def trained(name: str) -> Run:
+    """Return a run whose model is a copy of the starter's, byte for byte."""
+    run = write_run(1, name)
+    copy_file(settings.STARTER_FILE, run.model_file)
+    return run
+
+
+def test_another_model_can_be_chosen_for_one_table() -> None:
+    run = trained("![x](http://evil.example) twin")
+    page = run_rehearsals(open_page(upload=saved().upload_id))
+    assert "by starter, threshold 0.50" in texts(page)
+    selectbox(page, "Model").set_value(run.run_id).run()
+    said = texts(run_rehearsals(sound(page)))
+    assert "twin, threshold 0.50" in said and parameter(page, "model") == run.run_id
+    assert "Read by ![x](http://evil.example) twin" in said
+    page.button(key="score").click().run()
+    assert queued_job(sound(page)).request.model == run.run_id
+
+
+def test_the_threshold_that_is_set_for_the_model_is_the_one_in_use() -> None:
+    sha256 = Predictor.load("starter").sha256
+    save_settings(sha256, ModelSettings(threshold=0.3, unsure_low=0.2, unsure_high=0.4, chosen_by="hand"))
+    page = run_rehearsals(open_page(upload=saved().upload_id))
+    assert "threshold 0.30, not sure from 0.20 to 0.40." in texts(page)
+    page.button(key="score").click().run()
+    assert queued_job(sound(page)).request.cutoffs.threshold == 0.3
+
+
+def test_a_chosen_model_that_is_damaged_says_so_with_a_way_back() -> None:
+    run = trained("broken")
+    run.model_file.write_bytes(b"no model")
+    page = open_page(upload=saved().upload_id, model=run.run_id)
+    assert "Nothing was scored." in texts(page) or "nothing was scored" in texts(page)
+    button(page, "Use the default model").click().run()
+    assert "3 · Rehearsal" in texts(sound(page)) and parameter(page, "model") is None
+
+
+def test_workers_are_there_before_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(jobs, "start_worker", started.append)
+    page = open_page()
+    assert started == ["quick"]
+    page.file_uploader[0].upload("reviews.csv", TABLE).run()
+    assert "score" not in started
+    run_rehearsals(page)
+    assert "score" in started
+
+
+def test_a_queue_that_is_full_is_said_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_rehearsals(open_page(upload=saved().upload_id))
+    monkeypatch.setattr(jobs, "MOST_WAITING", -1)
+    page.button(key="score").click().run()
+    assert "jobs wait already" in texts(sound(page)) and parameter(page, "job") is None

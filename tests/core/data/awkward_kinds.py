@@ -435,6 +435,21 @@ SHEETS = (
         header_line=1,
         sheet="Sheet1",
     ),
+    ReadableFile(
+        "spaces-and-a-text-without-measure",
+        "xlsx",
+        workbook(
+            sheet_row(1, text_cell("a"))
+            + " " * 2**24
+            + sheet_row(2, text_cell("x" * 2**24))
+            + f"<!-- {'x' * 2**20} -->"
+            + sheet_row(3, text_cell("b"))
+        ),
+        ("a",),
+        (Reject(2, "a field of over 1,048,576 characters", "x" * 1_000 + "…"), Row(3, ("b",))),
+        header_line=1,
+        sheet="Sheet1",
+    ),
     ReadableFile("header-only-sheet", "xlsx", workbook(HEADER), ID_TEXT, header_line=1, sheet="Sheet1"),
     ReadableFile(
         "columns-called-as-ours",
@@ -775,6 +790,12 @@ REFUSED_FILES = (
         "sheet-of-zeros", "xlsx", zip_bomb(2**24, 2**24), ("'xl/worksheets/sheet1.xml' of the workbook is damaged",)
     ),
     RefusedFile("entities", "xlsx", workbook("", parts={"xl/worksheets/sheet1.xml": ENTITIES}), ("a document type",)),
+    RefusedFile(
+        "tag-without-an-end",
+        "xlsx",
+        workbook('<row r="1"><c r="' + "A" * 2**24 + '"/></row>'),
+        ("is damaged (a tag is longer than 8,388,608 bytes)",),
+    ),
     RefusedFile(
         "sheet-that-is-no-xml",
         "xlsx",

@@ -164,21 +164,20 @@ def test_a_child_that_dies_is_told_in_one_sentence(tmp_path: Path, monkeypatch: 
         list_sheets(saved(tmp_path, b""))
 
 
-def test_the_module_ends_with_its_code_and_one_sentence(tmp_path: Path) -> None:
-    source = saved(tmp_path, b"[1]\n")
-    command = [
-        sys.executable,
-        "-m",
-        "core.data.conversion",
-        "convert",
-        str(source),
-        str(tmp_path / "r.csv"),
-        "jsonl",
-        "{}",
-    ]
+@pytest.mark.parametrize(
+    ("kind", "data", "sentence"),
+    [
+        ("jsonl", b"[1]\n", "'table': no line is a JSON object with a key. "),
+        ("xlsx", workbook(HEADER), "'table' could not be read or copied: No such file or directory. "),
+    ],
+)
+def test_the_module_ends_with_its_code_and_one_sentence(tmp_path: Path, kind: str, data: bytes, sentence: str) -> None:
+    source, target = saved(tmp_path, data), tmp_path / "not there" / "rows.csv"
+    command = [sys.executable, "-m", "core.data.conversion", "convert", str(source), str(target), kind, "{}"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (REFUSED, "")
-    assert ended.stderr.startswith("'table': no line is a JSON object with a key. ")
+    assert ended.returncode == REFUSED
+    assert ended.stderr.startswith(sentence)
+    assert "\n" not in ended.stderr
 
 
 def test_the_sheets_are_listed_in_their_order(tmp_path: Path) -> None:

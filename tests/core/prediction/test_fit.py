@@ -98,7 +98,7 @@ def test_words_that_the_model_does_not_know_are_noticed(kind: str) -> None:
     texts = [text + " " + "zorblax " * (len(text.split()) // 4) for text in invent_reviews(200).texts.to_pylist()]
     fit = look(with_reference(kind), texts)
     assert fact(fit, "Unknown words").light == "amber" and fit.light in ("amber", "red")
-    assert fact(fit, "Unknown words").text == "19.4 %, training 0.0 %"
+    assert fact(fit, "Unknown words").text == "more: 19.4 %, training 0.0 %"
     assert "hold more words that the model does not know" in fit.reason
 
 
@@ -107,7 +107,7 @@ def test_texts_that_are_much_shorter_or_longer_are_noticed() -> None:
     reviews = invent_reviews(200).texts.to_pylist()
     median = predictor.calibration.reference.words[2]  # type: ignore[union-attr]
     shorter = fact(look(predictor, [" ".join(text.split()[:6]) for text in reviews]), "Length")
-    assert shorter.light == "amber" and shorter.text == f"6 words, training {median}"
+    assert shorter.light == "amber" and shorter.text == f"much shorter: 6 words, training {median}"
     assert shorter.difference == "are much shorter"
     longer = fact(look(predictor, [text * 6 for text in reviews]), "Length")
     assert longer.light == "amber" and longer.difference == "are much longer"
@@ -116,7 +116,7 @@ def test_texts_that_are_much_shorter_or_longer_are_noticed() -> None:
 def test_frequent_words_that_are_missing_are_noticed_and_one_is_named() -> None:
     texts = [text.replace("The ", "A ").replace("the ", "a ") for text in invent_reviews(300).texts.to_pylist()]
     vocabulary = fact(look(with_reference("ngram"), texts), "Vocabulary")
-    assert vocabulary.light == "red" and "“the” 0.0 %, training" in vocabulary.text
+    assert vocabulary.light == "red" and "“the” is 0.0 % of the words, training" in vocabulary.text
 
 
 def test_a_few_rows_are_not_called_different_for_chance_alone() -> None:
@@ -167,9 +167,9 @@ def test_two_thousand_long_texts_are_looked_at_within_a_second() -> None:
     texts = as_text_array(["the plot is superb and the cast is dull " * 2_500] * 2_000)
     logits = np.random.default_rng(0).normal(size=1_000_000).astype(np.float32)
     look_at_fit(predictor, texts.slice(0, 10), logits)
-    started = time.perf_counter()
+    started = time.process_time()
     look_at_fit(predictor, texts, logits)
-    assert time.perf_counter() - started < 2  # the time limit is 1 s; another half for a busy machine
+    assert time.process_time() - started < 1  # of all threads together, whatever else the machine does
 
 
 def logits_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

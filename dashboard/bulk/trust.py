@@ -1,0 +1,320 @@
+"""May I trust it? Labels in the file, the accuracy to expect without any, and 50 rows that a reader labels."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.errors import ReviewscopeError
+from core.evaluation.metrics import Metric
+from core.prediction.bulk_job import BulkJob, BulkResult
+from core.prediction.facets import Facets
+from core.prediction.fit import Expected, Fit, FitFact
+from core.prediction.trust import (
+    Agreement,
+    Estimate,
+    RowVerdict,
+    add_label,
+    estimate_accuracy,
+    find_label_columns,
+    is_named_label,
+    propose_meanings,
+    read_labels,
+    seed_of,
+)
+from core.wording import interval_text, percent, plural
+from dashboard.bulk.choices import name_word, place_of
+from dashboard.bulk.filters import PREFIX, choose
+from dashboard.cache import draw_for_labels, load_cells, load_facet, measure_labels
+from dashboard.components import draw_caption, draw_facts, draw_label
+from dashboard.state import forget, from_url, recall, remember
+from dashboard.tokens import current_tokens
+
+LABELS = "labels"
+PLACE = "trust_place"
+REFUSED = "trust_refused"
+MOST_SHOWN = 6_000
+VERDICTS: dict[RowVerdict, tuple[str, str]] = {
+    "negative": ("Negative", "1"), "positive": ("Positive", "2"), "cannot tell": ("Cannot tell", "3"),
+}  # fmt: skip
+NO_FIT = "This result was made by an earlier version, which did not look. Score the file again, or label 50 rows."
+
+
+def draw_trust(job: BulkJob, result: BulkResult) -> None:
+    """Draw the panel: the figure to read first, what it rests on, what sets the file apart, and what to do."""
+    facets = result.facets
+    column = label_column(job, facets)
+    drawn = draw_for_labels(job)
+    by_hand = estimate_of(job, drawn)
+    with st.container(border=True, key="trust"):
+        draw_label("May I trust it?")
+        if column is not None:
+            draw_agreement(measure_labels(job, column), facets, column, result.fit)
+        elif result.fit is None:
+            draw_verdict("Nobody can say yet", NO_FIT)
+        else:
+            draw_fit(result.fit)
+        draw_column_choice(job, facets, column)
+        if isinstance(by_hand, str):
+            draw_caption(by_hand)
+        elif by_hand.n or by_hand.cannot_tell:
+            draw_estimate(by_hand, result.fit.expected if result.fit and column is None else None)
+        can_say = column is not None or (result.fit is not None and result.fit.expected is not None)
+        if st.button(button_words(by_hand, len(drawn), can_say), key="trust_label", width="stretch"):
+            forget(PLACE)
+            draw_labelling(job)
+
+
+def label_column(job: BulkJob, facets: Facets) -> int | None:
+    """Return the place of the column whose labels are measured against; the URL may name it, or that it is none.
+
+    One is guessed where its name says that it holds labels, or it holds stars: "yes" and "no" may answer any question.
+    """
+    places = find_label_columns(facets.columns, facets.values)
+    asked = from_url(PREFIX + LABELS) if from_url(PREFIX + "of") == job.job_id else None
+    if asked is not None:
+        place = place_of(asked, len(facets.columns))
+        return place if place in places else None
+    starred = facets.starred
+    return next((each for each in places if each in starred or is_named_label(facets.columns[each])), None)
+
+
+def draw_column_choice(job: BulkJob, facets: Facets, column: int | None) -> None:
+    """Draw which column holds the labels, where one may."""
+    places = find_label_columns(facets.columns, facets.values)
+    if not places:
+        return
+    options = [None, *places]
+    key = f"trust_column_{job.job_id}_{column}"
+    st.selectbox(
+        "Labels in the file", options, index=options.index(column), key=key,
+        format_func=lambda place: "none" if place is None else name_word(facets.columns[place]),
+        on_change=lambda: choose(job, **{LABELS: "none" if recall(key) is None else recall(key)}),
+    )  # fmt: skip
+
+
+def draw_verdict(finding: str, below: str) -> None:
+    """Draw the line to read first and what it rests on."""
+    st.html(
+        f'<div class="rs"><p class="rs-big" style="line-height:1.3">{escape(finding)}</p>'
+        f'<p class="rs-caption">{escape(below)}</p></div>'
+    )
+
+
+def draw_fit(fit: Fit) -> None:
+    """Draw what to expect without labels, what sets the file apart, and what to do."""
+    tokens = current_tokens()
+    if fit.light is None:
+        draw_verdict(fit.verdict, fit.advice)
+        return
+    draw_verdict(fit.verdict, expected_sentence(fit.expected) if fit.expected else fit.advice)
+    draw_fit_facts(fit.facts)
+    colour = {"green": tokens.quiet, "amber": tokens.not_sure, "red": tokens.wrong}[fit.light]
+    advice = "Do not build on these scores." if fit.expected is None else fit.advice
+    st.html(
+        f'<div class="rs"><p><i class="rs-dot" style="background:{colour}"></i>'
+        f'<b style="font-weight:600">{escape(advice)}</b> {escape(fit.reason)}</p></div>'
+    )
+
+
+def expected_sentence(expected: Expected) -> str:
+    """Say what accuracy is expected, and by which assumption."""
+    figures = f"{percent(expected.value)} ({interval_text(expected.low, expected.high)})"
+    return f"Expected accuracy {figures}, without labels. {expected.assumption}"
+
+
+def draw_fit_facts(facts: Sequence[FitFact]) -> None:
+    """Draw what was compared, a line each; they may quote words of the model's vocabulary."""
+    draw_pairs([(fact.name, fact.text, fact.light != "green") for fact in facts])
+
+
+def draw_pairs(pairs: Sequence[tuple[str, str, bool]]) -> None:
+    """Draw names and what stands beside them, the important ones in full strength."""
+    lines = "".join(
+        f'<dt class="rs-muted">{escape(name)}</dt><dd class="{"" if is_strong else "rs-muted"}">{escape(text)}</dd>'
+        for name, text, is_strong in pairs
+    )
+    st.html(
+        f'<div class="rs"><dl style="display:grid;grid-template-columns:7.2em 1fr;gap:0.35em 0.6em;'
+        f'font-size:0.875rem">{lines}</dl></div>'
+    )
+
+
+def draw_agreement(found: Agreement, facets: Facets, column: int, fit: Fit | None) -> None:
+    """Draw the real figures against a column of labels, and what was expected without it."""
+    accuracy = found.metrics["accuracy"]
+    if accuracy.value is None:
+        draw_verdict("No row has a label", "No scored row holds a value that is read as negative or positive.")
+        return
+    draw_verdict(
+        f"{percent(accuracy.value)} right{chip(accuracy)}",
+        f"Measured against the file's own column “{name_word(facets.columns[column])}”, n = {found.n:,} rows; 95 % "
+        f"Wilson interval. {meanings_sentence(facets.values[column] or (), found)}",
+    )
+    titles = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+    pairs = [(title, f"{percent(found.metrics[name].value)}{chip(found.metrics[name])}", True)
+             for name, title in titles.items()]  # fmt: skip
+    pairs.append(("Without reading", f"{percent(found.commonest)} by always saying the commoner label", False))
+    if fit is not None and fit.expected is not None:
+        low, high = fit.expected.low, fit.expected.high
+        pairs.append(("Expected", f"{percent(fit.expected.value)} ({interval_text(low, high)}), without labels", False))
+    draw_pairs(pairs)
+
+
+def chip(metric: Metric) -> str:
+    """Write a figure's interval in brackets, where it has one."""
+    return "" if metric.low is None or metric.high is None else f" ({interval_text(metric.low, metric.high)})"
+
+
+def meanings_sentence(values: Sequence[str], found: Agreement) -> str:
+    """Say how the values are read, and how many rows do not count."""
+    meanings = propose_meanings(values)
+    said = [
+        f"{words_of([value for value in values if meanings.get(value) == meaning])} read as {meaning}"
+        for meaning in ("negative", "positive")
+    ]
+    out = found.left_out + found.unread
+    rest = f" {plural(out, 'row')} with another value or none {'does' if out == 1 else 'do'} not count." if out else ""
+    return f"{', '.join(said)}.{rest}"
+
+
+def words_of(values: Sequence[str]) -> str:
+    """Name some values, shortened."""
+    shown = ", ".join(name_word(value) for value in values[:4])
+    return f"{shown} and {len(values) - 4} more" if len(values) > 4 else shown
+
+
+def estimate_of(job: BulkJob, drawn: NDArray[np.int64]) -> Estimate | str:
+    """Return what the reader's labels say; a sentence where they cannot be read."""
+    try:
+        labels = read_labels(job.path)
+    except ReviewscopeError as error:
+        return f"The labels of 50 rows cannot be read. {error}"
+    return estimate_accuracy(load_facet(job, "logit"), drawn, labels, job.request.cutoffs.cut)
+
+
+def draw_estimate(found: Estimate, expected: Expected | None) -> None:
+    """Draw what the reader's labels say, and whether the expectation goes with them."""
+    sentence = estimate_sentence(found)
+    if expected is not None and found.interval is not None:
+        low, high = found.interval
+        fits = expected.high >= low and expected.low <= high
+        sentence += (
+            " What was expected goes with that."
+            if fits
+            else " What was expected does not hold here: believe the labels."
+        )
+    draw_facts(sentence)
+    draw_interval(found)
+
+
+def estimate_sentence(found: Estimate) -> str:
+    """Say how many of the labelled rows are right, and what that says of all."""
+    unclear = f" Left out: {plural(found.cannot_tell, 'row')} that could not be told." if found.cannot_tell else ""
+    if found.value is None or found.interval is None:
+        return f"No row can be counted yet.{unclear}"
+    return (
+        f"By your labels {percent(found.value)} of all {found.rows:,} scored rows are right "
+        f"({interval_text(*found.interval)}): {found.right} of {found.n}, drawn at random.{unclear}"
+    )
+
+
+def draw_interval(found: Estimate) -> None:
+    """Draw the interval as a bar on a track from 0 to 100 %; it narrows with every label."""
+    if found.interval is None or found.value is None:
+        return
+    tokens = current_tokens()
+    (low, high), value = found.interval, found.value
+    alt = f"{percent(found.value)}, from {percent(low)} to {percent(high)}"
+    st.html(
+        f'<div class="rs" role="img" aria-label="{escape(alt)}" style="position:relative;height:14px;border-radius:3px;'
+        f'background:{tokens.panel};margin:2px 0 4px">'
+        f'<div style="position:absolute;left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%;top:3px;height:8px;'
+        f'border-radius:3px;background:{tokens.quiet};opacity:.45"></div>'
+        f'<div style="position:absolute;left:calc({100 * value:.2f}% - 4px);top:3px;width:8px;height:8px;'
+        f'border-radius:50%;background:{tokens.text}"></div></div>'
+    )
+
+
+def button_words(found: Estimate | str, drawn: int, can_say: bool) -> str:
+    """Return what the button to the labelling says; ``can_say`` when there is a figure already."""
+    told = 0 if isinstance(found, str) else found.n + found.cannot_tell
+    if told >= drawn:
+        return f"See your {drawn} labels"
+    if told:
+        return f"Go on labelling: {told} of {drawn}"
+    return f"Label {plural(drawn, 'row')} to {'tighten this' if can_say else 'find out'}"
+
+
+@st.dialog("Label rows", width="large", on_dismiss="rerun")
+def draw_labelling(job: BulkJob) -> None:
+    """Draw one of the drawn rows at a time, without what the model said of it; keys 1, 2 and 3 judge it."""
+    drawn = draw_for_labels(job)
+    try:
+        labels = read_labels(job.path)
+    except ReviewscopeError as error:
+        draw_facts(str(error))
+        return
+    rows = drawn.tolist()
+    open_places = [place for place, row in enumerate(rows) if row not in labels]
+    place = recall(PLACE, open_places[0] if open_places else len(rows))
+    found = estimate_accuracy(load_facet(job, "logit"), drawn, labels, job.request.cutoffs.cut)
+    st.progress((len(rows) - len(open_places)) / max(len(rows), 1))
+    if refused := recall(REFUSED):
+        draw_facts(refused)
+        forget(REFUSED)
+    if place >= len(rows):
+        draw_facts("Every drawn row has a label.")
+    else:
+        draw_row_to_label(job, rows, place, labels.get(rows[place]))
+    if found.n or found.cannot_tell:
+        draw_facts(estimate_sentence(found))
+        draw_interval(found)
+    draw_caption(
+        f"The {len(rows)} rows were drawn at random from all {found.rows:,} scored ones, whatever is filtered, so that "
+        "the share right among them is a fair estimate. What the model said is hidden until you have judged. Labels "
+        "are kept with the result; 95 % interval by Clopper and Pearson."
+    )
+
+
+def draw_row_to_label(job: BulkJob, rows: Sequence[int], place: int, known: RowVerdict | None) -> None:
+    """Draw a row's text and the buttons that judge it."""
+    row = rows[place]
+    draw_caption(f"Row {row + 1:,} of the file, {place + 1} of {len(rows)} to label. What does the text say?")
+    try:
+        text = text_of_row(job, row)
+    except ReviewscopeError as error:
+        draw_facts(str(error))
+        return
+    more = " […]" if len(text) > MOST_SHOWN else ""
+    with st.container(height=280, key="trust_text"):
+        st.html(f'<div class="rs rs-review">{escape(text[:MOST_SHOWN])}{more}</div>')
+    with st.container(horizontal=True):
+        for verdict, (title, key) in VERDICTS.items():
+            st.button(
+                title, shortcut=key, key=f"trust_{verdict}", icon=":material/check:" if verdict == known else None,
+                on_click=judge, args=(job, row, verdict),
+            )  # fmt: skip
+        st.button(
+            "Back", type="tertiary", shortcut="ArrowLeft", key="trust_back", disabled=place == 0,
+            on_click=remember, args=(PLACE, place - 1),
+        )  # fmt: skip
+
+
+def judge(job: BulkJob, row: int, verdict: RowVerdict) -> None:
+    """Keep a verdict and go on to the next row without one."""
+    try:
+        add_label(job.path, row, verdict, seed_of(job.job_id))
+    except ReviewscopeError as error:
+        remember(REFUSED, str(error))
+        return
+    forget(PLACE)
+
+
+def text_of_row(job: BulkJob, row: int) -> str:
+    """Return the text of a row as it was scored, its beginning: what stands in its text columns."""
+    columns = job.request.text_columns
+    cells = load_cells(job, np.array([row]), columns, MOST_SHOWN + 1).iloc[0]
+    return "\n".join(part for place in columns if (part := cells[f"c{place}"]).strip())
