@@ -39,8 +39,9 @@ check: $(DEV_READY) ## ruff, format and mypy, no tests
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-bench: $(DEV_READY) ## Compare with scikit-learn, fastText and a padded LSTM loop, side by side, on the real data
+bench: $(DEV_READY) ## Compare with scikit-learn, fastText and padded LSTM loops on the real data; score and kill a million rows
 	$(PY) -m tests.benchmarks.peers
+	$(PY) -m tests.benchmarks.bulk
 
 starter: $(RUN_READY) ## Rebuild the shipped model and its card from the real data
 	$(PY) -m core.starter.build

@@ -874,6 +874,7 @@ def _load_cells(
     path: str, changed: int, places: tuple[int, ...], columns: tuple[int | str, ...], most: int
 ) -> pd.DataFrame:
     rows = read_rows_at(BulkJob(Path(path)), np.array(places, np.int64), columns)
+    pa.default_memory_pool().release_unused()  # it would keep what it took for the row groups
     return rows.map(lambda cell: cell[:most] if isinstance(cell, str) else cell)
 
 

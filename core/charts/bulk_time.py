@@ -58,8 +58,10 @@ def plot_share_over_time(
         ],
         nticks=6,
         range=_reach(frame),
-        rangeslider={"visible": True, "thickness": 0.12, "bgcolor": tokens.panel, "borderwidth": 0},
-    )
+        rangeslider={
+            "visible": True, "range": _reach(frame), "thickness": 0.12, "bgcolor": tokens.panel, "borderwidth": 0,
+        },
+    )  # fmt: skip
     figure.update_layout(
         dragmode="select", selectdirection="h", clickmode="event+select",
         newselection={"line": {"color": tokens.text, "width": 1, "dash": "dot"}},

@@ -437,7 +437,7 @@ def _summarise(
         repeated_ids=_count_repeated_ids(job, request.id_column),
         source_sha256=_hash_file(job.upload.table),
         facets=facets,
-        fit=look_at_fit(predictor, _sample_texts(job, logits), scored),
+        fit=look_at_fit(predictor, _sample_texts(job, logits), scored, request.cutoffs.cut),
         part_rows=tuple(sizes),
     )
 

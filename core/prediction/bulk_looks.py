@@ -133,6 +133,7 @@ def text_looks(job: BulkJob, chosen: RowFilter) -> dict[str, LookJob]:
 def read_look_rows(look: LookJob) -> Mask:
     """Return which rows of the table a look for rows has found, bool (N)."""
     found: Mask = pq.read_table(look.rows_file, use_threads=False)["holds"].to_numpy()
+    pa.default_memory_pool().release_unused()
     return found
 
 

@@ -160,6 +160,7 @@ def read_facet(path: Path, name: str) -> NDArray[Any]:
         for batch in file.iter_batches(ROWS_IN_GROUP, columns=[name], use_threads=False):
             found[start : start + len(batch)] = batch.column(0).to_numpy(zero_copy_only=False)
             start += len(batch)
+    pa.default_memory_pool().release_unused()  # it would keep what it took for the next reading
     return found
 
 

@@ -146,5 +146,7 @@ def predict_sentiment(
 
 
 def probability_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the logistic function of logits, float64, without overflow at any size."""
-    return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    """Return the logistic function of logits, float64, without overflow at any size; NaN, no score, stays NaN."""
+    with np.errstate(invalid="ignore"):
+        probabilities: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    return probabilities

@@ -61,20 +61,21 @@ def judge_stars(
         scale: 5 or 10.
         mask: The rows that count, bool (N); all when None.
     """
-    chosen = np.flatnonzero((stars > 0) & (sides >= 0) if mask is None else (stars > 0) & (sides >= 0) & mask)
-    logits, sides, stars = logits[chosen], sides[chosen], stars[chosen]
-    is_meant = (stars <= last_low(scale)) | (stars >= first_high(scale))
+    chosen = (stars > 0) & (sides >= 0)
+    if mask is not None:
+        chosen &= mask
+    is_meant = chosen & ((stars <= last_low(scale)) | (stars >= first_high(scale)))
     return StarAgreement(
         scale=scale,
         by_stars=tuple(
             scores
             for value in range(1, scale + 1)  # one after the other: the scores of all would take much memory
-            if (rows := stars == value).any()
+            if (rows := chosen & (stars == value)).any()
             for scores in scores_by_stars(probability_of(logits[rows]), stars[rows])
         ),
         clear=int((is_meant & (sides != NOT_SURE)).sum()),
-        high=int(disagreeing(stars, scale, sides, "high").sum()),
-        low=int(disagreeing(stars, scale, sides, "low").sum()),
+        high=int((chosen & disagreeing(stars, scale, sides, "high")).sum()),
+        low=int((chosen & disagreeing(stars, scale, sides, "low")).sum()),
         unsure=int((is_meant & (sides == NOT_SURE)).sum()),
-        middling=int((~is_meant).sum()),
+        middling=int((chosen & ~is_meant).sum()),
     )

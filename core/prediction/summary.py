@@ -25,7 +25,7 @@ LEAST_IN_GROUP, LEAST_SHARE_IN_GROUP = 100, 0.02
 LEAST_IN_BUCKET, LEAST_SHARE_IN_BUCKET = 30, 0.05
 MOST_BUCKETS = 120
 NO_DAY = -(2**31)
-PIECE = 65_536  # rows at a time where numbers are made that are larger than those that are kept
+PIECE = 16_384  # rows at a time where numbers are made that are larger than those that are kept
 
 Order = Literal["negative", "positive", "unsure"]
 NEGATIVE, NOT_SURE, POSITIVE = range(3)
@@ -153,18 +153,9 @@ def share_over_time(
         unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None.
         mask: The rows that count, bool (N); all when None.
     """
-    chosen = (days != NO_DAY) & (sides >= 0)
-    if mask is not None:
-        chosen &= mask
-    dated, is_positive = days[chosen], sides[chosen] == POSITIVE
-    if not len(dated):
+    calendar, n, positive = _count_days(days, sides, mask)
+    if not len(calendar):
         return unit or "year", _with_shares(pd.DataFrame({"start": pd.to_datetime([]), "n": [], "positive": []}))
-    # Days are counted once, then days are put together: there are far fewer of them than rows.
-    first = int(dated.min())
-    n = np.bincount(dated - first)
-    positive = np.bincount(dated[is_positive] - first, minlength=len(n))
-    occurring = np.flatnonzero(n)
-    n, positive, calendar = n[occurring], positive[occurring], first + occurring
     unit = unit or _finest_unit(calendar, n)
     places = bucket_of(calendar, unit)
     every = np.arange(places[0], places[-1] + 1)
@@ -234,21 +225,27 @@ def order_rows(
 
     The least sure are those nearest to the threshold.
     """
-    has_score = ~np.isnan(logits)
-    places = np.flatnonzero(has_score if mask is None else has_score & mask)
-    chosen = logits[places]
-    if order == "unsure" and cutoffs.threshold == USUAL.threshold:
-        chosen = np.abs(chosen)  # the same order, without the probabilities
-    elif order == "unsure":
-        chosen = np.concatenate(
-            [chosen[:0], *(np.abs(each - cutoffs.threshold).astype(np.float64) for each in _probabilities(chosen))]
-        )
-    keys = -chosen if order == "positive" else chosen
-    if len(keys) > most:
-        # No need to sort a million for ten of them; those that equal the last one wanted stay in, in their order.
-        near = np.flatnonzero(keys <= np.partition(keys, most - 1)[most - 1])
-        places, keys = places[near], keys[near]
-    return places[np.argsort(keys, kind="stable")][:most]
+    found: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    keys: list[NDArray[np.float64]] = [np.zeros(0, np.float64)]
+    for start in range(0, len(logits), PIECE):
+        piece = logits[start : start + PIECE]
+        left = ~np.isnan(piece)
+        if mask is not None:
+            left &= mask[start : start + PIECE]
+        places = np.flatnonzero(left)
+        key = piece[places].astype(np.float64)
+        if order == "positive":
+            key = -key
+        elif order == "unsure":
+            key = np.abs(probability_of(piece[places]) - cutoffs.threshold)
+        if len(key) > most:
+            # No need to sort a million for ten of them; those that equal the last one wanted stay in, in their order.
+            near = np.flatnonzero(key <= np.partition(key, most - 1)[most - 1])
+            places, key = places[near], key[near]
+        first = np.argsort(key, kind="stable")[:most]
+        found.append(places[first] + start)
+        keys.append(key[first])
+    return np.concatenate(found)[np.argsort(np.concatenate(keys), kind="stable")][:most]
 
 
 def _probabilities(logits: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
@@ -276,6 +273,27 @@ def _tally(codes: NDArray[np.integer], size: int, sides: Sides, mask: Mask | Non
         keys = (codes[piece].astype(np.int64) + 1) * 4 + sides[piece] + 1
         counts += np.bincount(keys if mask is None else keys[mask[piece]], minlength=len(counts))
     return counts.reshape(size + 1, 4)[1:, 1:]
+
+
+def _count_days(days: NDArray[np.int32], sides: Sides, mask: Mask | None) -> tuple[NDArray[np.int64], ...]:
+    """Return the days that occur, in order, their rows and the positive ones of these, int64 (D) each.
+
+    Days are counted first, and put together after: there are far fewer of them than rows.
+    """
+    counts: dict[int, NDArray[np.int64]] = {}
+    for start in range(0, len(days), PIECE):
+        piece = slice(start, start + PIECE)
+        chosen = (days[piece] != NO_DAY) & (sides[piece] >= 0)
+        if mask is not None:
+            chosen &= mask[piece]
+        found, places = np.unique(days[piece][chosen], return_inverse=True)
+        positive = sides[piece][chosen] == POSITIVE
+        pairs = np.stack([np.bincount(places), np.bincount(places, positive)], axis=1).astype(np.int64)
+        for day, pair in zip(found.tolist(), pairs, strict=True):
+            counts[day] = counts.get(day, 0) + pair
+    calendar = np.array(sorted(counts), np.int64)
+    totals = np.array([counts[day] for day in calendar.tolist()], np.int64).reshape(-1, 2)
+    return calendar, totals[:, 0], totals[:, 1]
 
 
 def _finest_unit(calendar: NDArray[np.int64], n: NDArray[np.int64]) -> Unit:

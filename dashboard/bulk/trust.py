@@ -11,7 +11,7 @@ from core.errors import ReviewscopeError
 from core.evaluation.metrics import Metric
 from core.prediction.bulk_job import BulkJob, BulkResult
 from core.prediction.facets import Facets
-from core.prediction.fit import Expected, Fit, FitFact
+from core.prediction.fit import Expected, Fit
 from core.prediction.trust import (
     Agreement,
     Estimate,
@@ -25,7 +25,7 @@ from core.prediction.trust import (
     seed_of,
 )
 from core.wording import interval_text, percent, plural
-from dashboard.bulk.choices import name_word, place_of
+from dashboard.bulk.choices import column_word, name_word, place_of
 from dashboard.bulk.filters import PREFIX, choose
 from dashboard.cache import draw_for_labels, load_cells, load_facet, measure_labels
 from dashboard.components import draw_caption, draw_facts, draw_label
@@ -33,12 +33,16 @@ from dashboard.state import forget, from_url, recall, remember
 from dashboard.tokens import current_tokens
 
 LABELS = "labels"
+NO_COLUMN = -1
 PLACE = "trust_place"
 REFUSED = "trust_refused"
 MOST_SHOWN = 6_000
+Pair = tuple[str, str, bool]
 VERDICTS: dict[RowVerdict, tuple[str, str]] = {
     "negative": ("Negative", "1"), "positive": ("Positive", "2"), "cannot tell": ("Cannot tell", "3"),
 }  # fmt: skip
+ENOUGH = 10  # labels, from which on they are the figure to read first
+UNKNOWN = "Nobody can say yet"
 NO_FIT = "This result was made by an earlier version, which did not look. Score the file again, or label 50 rows."
 
 
@@ -52,17 +56,21 @@ def draw_trust(job: BulkJob, result: BulkResult) -> None:
         draw_label("May I trust it?")
         if column is not None:
             draw_agreement(measure_labels(job, column), facets, column, result.fit)
+        elif isinstance(by_hand, Estimate) and by_hand.n >= ENOUGH:
+            draw_labelled(by_hand, result.fit)
         elif result.fit is None:
-            draw_verdict("Nobody can say yet", NO_FIT)
+            draw_verdict(UNKNOWN, NO_FIT)
         else:
             draw_fit(result.fit)
-        draw_column_choice(job, facets, column)
         if isinstance(by_hand, str):
             draw_caption(by_hand)
-        elif by_hand.n or by_hand.cannot_tell:
-            draw_estimate(by_hand, result.fit.expected if result.fit and column is None else None)
-        can_say = column is not None or (result.fit is not None and result.fit.expected is not None)
-        if st.button(button_words(by_hand, len(drawn), can_say), key="trust_label", width="stretch"):
+        elif (by_hand.n or by_hand.cannot_tell) and (column is not None or by_hand.n < ENOUGH):
+            draw_facts(estimate_sentence(by_hand))
+            draw_interval(by_hand)
+        draw_column_choice(job, facets, column)
+        has_figure = result.fit is not None and result.fit.expected is not None
+        purpose = "yourself" if column is not None else "to tighten this" if has_figure else "to find out"
+        if st.button(button_words(by_hand, len(drawn), purpose), key="trust_label", width="stretch"):
             forget(PLACE)
             draw_labelling(job)
 
@@ -86,12 +94,11 @@ def draw_column_choice(job: BulkJob, facets: Facets, column: int | None) -> None
     places = find_label_columns(facets.columns, facets.values)
     if not places:
         return
-    options = [None, *places]
-    key = f"trust_column_{job.job_id}_{column}"
+    options, key = [NO_COLUMN, *places], f"trust_column_{job.job_id}_{column}"
     st.selectbox(
-        "Labels in the file", options, index=options.index(column), key=key,
-        format_func=lambda place: "none" if place is None else name_word(facets.columns[place]),
-        on_change=lambda: choose(job, **{LABELS: "none" if recall(key) is None else recall(key)}),
+        "Labels in the file", options, index=options.index(NO_COLUMN if column is None else column), key=key,
+        format_func=lambda place: "none" if place == NO_COLUMN else column_word(facets.columns, place),
+        on_change=lambda: choose(job, **{LABELS: recall(key)}),
     )  # fmt: skip
 
 
@@ -105,14 +112,29 @@ def draw_verdict(finding: str, below: str) -> None:
 
 def draw_fit(fit: Fit) -> None:
     """Draw what to expect without labels, what sets the file apart, and what to do."""
-    tokens = current_tokens()
-    if fit.light is None:
-        draw_verdict(fit.verdict, fit.advice)
-        return
     draw_verdict(fit.verdict, expected_sentence(fit.expected) if fit.expected else fit.advice)
-    draw_fit_facts(fit.facts)
+    draw_pairs(fit_pairs(fit))
+    draw_advice(fit, "Do not build on these scores." if fit.light == "red" else fit.advice)
+
+
+def draw_labelled(found: Estimate, fit: Fit | None) -> None:
+    """Draw what a reader's labels say, beside what was expected before, and what sets the file apart."""
+    low, high = found.interval or (0.0, 1.0)
+    draw_verdict(f"{percent(found.value)} right ({interval_text(low, high)})", estimate_sentence(found))
+    draw_interval(found)
+    if fit is None:
+        return
+    draw_pairs([*expected_pairs(fit), *fit_pairs(fit)])
+    fits = fit.expected is None or (fit.expected.high >= low and fit.expected.low <= high)
+    draw_advice(fit, fit.advice if fits and fit.expected else "Go by your labels.")
+
+
+def draw_advice(fit: Fit, advice: str) -> None:
+    """Draw one advice in bold behind the light, and what it comes from."""
+    if fit.light is None:
+        return
+    tokens = current_tokens()
     colour = {"green": tokens.quiet, "amber": tokens.not_sure, "red": tokens.wrong}[fit.light]
-    advice = "Do not build on these scores." if fit.expected is None else fit.advice
     st.html(
         f'<div class="rs"><p><i class="rs-dot" style="background:{colour}"></i>'
         f'<b style="font-weight:600">{escape(advice)}</b> {escape(fit.reason)}</p></div>'
@@ -125,13 +147,23 @@ def expected_sentence(expected: Expected) -> str:
     return f"Expected accuracy {figures}, without labels. {expected.assumption}"
 
 
-def draw_fit_facts(facts: Sequence[FitFact]) -> None:
-    """Draw what was compared, a line each; they may quote words of the model's vocabulary."""
-    draw_pairs([(fact.name, fact.text, fact.light != "green") for fact in facts])
+def fit_pairs(fit: Fit) -> list[Pair]:
+    """Return what was compared, what differs in full strength; it may quote words of the model's vocabulary."""
+    return [(fact.name, fact.text, fact.light != "green") for fact in fit.facts]
 
 
-def draw_pairs(pairs: Sequence[tuple[str, str, bool]]) -> None:
+def expected_pairs(fit: Fit | None) -> list[Pair]:
+    """Return what is expected without labels, where anything is."""
+    if fit is None or fit.expected is None:
+        return []
+    low, high = fit.expected.low, fit.expected.high
+    return [("Expected", f"{percent(fit.expected.value)} ({interval_text(low, high)}), without labels", False)]
+
+
+def draw_pairs(pairs: Sequence[Pair]) -> None:
     """Draw names and what stands beside them, the important ones in full strength."""
+    if not pairs:
+        return
     lines = "".join(
         f'<dt class="rs-muted">{escape(name)}</dt><dd class="{"" if is_strong else "rs-muted"}">{escape(text)}</dd>'
         for name, text, is_strong in pairs
@@ -153,14 +185,12 @@ def draw_agreement(found: Agreement, facets: Facets, column: int, fit: Fit | Non
         f"Measured against the file's own column “{name_word(facets.columns[column])}”, n = {found.n:,} rows; 95 % "
         f"Wilson interval. {meanings_sentence(facets.values[column] or (), found)}",
     )
-    titles = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
-    pairs = [(title, f"{percent(found.metrics[name].value)}{chip(found.metrics[name])}", True)
-             for name, title in titles.items()]  # fmt: skip
-    pairs.append(("Without reading", f"{percent(found.commonest)} by always saying the commoner label", False))
-    if fit is not None and fit.expected is not None:
-        low, high = fit.expected.low, fit.expected.high
-        pairs.append(("Expected", f"{percent(fit.expected.value)} ({interval_text(low, high)}), without labels", False))
-    draw_pairs(pairs)
+    figures = {"Precision": "precision", "Recall": "recall", "F1": "f1"}.items()
+    draw_pairs(
+        [(title, f"{percent(found.metrics[name].value)}{chip(found.metrics[name])}", True) for title, name in figures]
+        + [("Without reading", f"{percent(found.commonest)} by always saying the commoner label", False)]
+        + expected_pairs(fit)
+    )
 
 
 def chip(metric: Metric) -> str:
@@ -195,21 +225,6 @@ def estimate_of(job: BulkJob, drawn: NDArray[np.int64]) -> Estimate | str:
     return estimate_accuracy(load_facet(job, "logit"), drawn, labels, job.request.cutoffs.cut)
 
 
-def draw_estimate(found: Estimate, expected: Expected | None) -> None:
-    """Draw what the reader's labels say, and whether the expectation goes with them."""
-    sentence = estimate_sentence(found)
-    if expected is not None and found.interval is not None:
-        low, high = found.interval
-        fits = expected.high >= low and expected.low <= high
-        sentence += (
-            " What was expected goes with that."
-            if fits
-            else " What was expected does not hold here: believe the labels."
-        )
-    draw_facts(sentence)
-    draw_interval(found)
-
-
 def estimate_sentence(found: Estimate) -> str:
     """Say how many of the labelled rows are right, and what that says of all."""
     unclear = f" Left out: {plural(found.cannot_tell, 'row')} that could not be told." if found.cannot_tell else ""
@@ -238,17 +253,17 @@ def draw_interval(found: Estimate) -> None:
     )
 
 
-def button_words(found: Estimate | str, drawn: int, can_say: bool) -> str:
-    """Return what the button to the labelling says; ``can_say`` when there is a figure already."""
+def button_words(found: Estimate | str, drawn: int, purpose: str) -> str:
+    """Return what the button to the labelling says; ``purpose`` is why one would begin."""
     told = 0 if isinstance(found, str) else found.n + found.cannot_tell
     if told >= drawn:
         return f"See your {drawn} labels"
     if told:
         return f"Go on labelling: {told} of {drawn}"
-    return f"Label {plural(drawn, 'row')} to {'tighten this' if can_say else 'find out'}"
+    return f"Label {plural(drawn, 'row')} {purpose}"
 
 
-@st.dialog("Label rows", width="large", on_dismiss="rerun")
+@st.dialog("Label rows", width="medium", on_dismiss="rerun")
 def draw_labelling(job: BulkJob) -> None:
     """Draw one of the drawn rows at a time, without what the model said of it; keys 1, 2 and 3 judge it."""
     drawn = draw_for_labels(job)

@@ -63,8 +63,11 @@ def measure(place: Path, table: Path, model: list[str]) -> None:
     account = json.loads(whole.output.splitlines()[-1])
     assert account["rows"] == account["predicted"] + account["rejected"]
     killed_at = kill_randomly(place / "killed", ask, whole.seconds)
-    again = run_core(place / "killed", *ask, "--output", str(place / "killed.csv"))
-    instant = run_core(place / "whole", *ask, "--output", str(place / "whole.csv"))
+    left = len(list(place.glob("killed/uploads/*/job-*/parts/[0-9]*")))
+    again = run_core(place / "killed", *ask)
+    instant = run_core(place / "whole", *ask)
+    for name in ("whole", "killed"):
+        run_core(place / name, *ask, "--output", str(place / f"{name}.csv"))
     expected, found = read_ending(place, "whole"), read_ending(place, "killed")
     is_equal = expected == found
     print(
@@ -72,10 +75,10 @@ def measure(place: Path, table: Path, model: list[str]) -> None:
         f"({account['repeated']:,} repeated) + {account['rejected']:,} rejected; "
         f"{account['rows'] / account['seconds']:,.0f} rows/s scoring, {account['rows'] / whole.seconds:,.0f} from the "
         f"command's start to its end; peak {whole.memory / 1e6:,.0f} MB.\n"
-        f"  killed after {', '.join(f'{at:.1f}' for at in killed_at)} s, then {again.seconds:.1f} s to the end, peak "
+        f"  killed after {', '.join(f'{at:.1f}' for at in killed_at)} s, which left {left} parts of "
+        f"{len(expected) - 3}; then {again.seconds:.1f} s to the end, peak "
         f"{again.memory / 1e6:,.0f} MB: {len(expected)} files {'equal' if is_equal else 'DIFFER'}, together SHA-256 "
-        f"{hashlib.sha256(json.dumps(expected).encode()).hexdigest()[:16]}; asked again, with the raw CSV written: "
-        f"{instant.seconds:.1f} s",
+        f"{hashlib.sha256(json.dumps(expected).encode()).hexdigest()[:16]}; asked again: {instant.seconds:.1f} s",
         flush=True,
     )
     assert is_equal and max(whole.memory, again.memory) < MOST_MEMORY

@@ -1,8 +1,9 @@
 """``python -m tests.benchmarks.one_review``: the time of one review of 230 words, in process and on the page.
 
 In process a review is a call of ``Predictor.predict``, with the shipped n-gram model and with an untrained network of
-the preset ``classic``, whose time does not depend on what it has learnt. On the page it is a whole rerun in Streamlit's
-test runner, each with a text that was not read before: once with one model, and once with a second one beside it.
+the preset ``classic``, whose time does not depend on what it has learnt; torch has one thread, as in the server. On the
+page it is a whole rerun in Streamlit's test runner, each with a text that was not read before: once with one model, and
+once with a second one beside it.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from core import settings
 from core.config import preset_config
@@ -33,6 +35,7 @@ LIMITS_MS = {"ngram": 5.0, "classic": 100.0, "page, one model": 50.0}
 
 def main() -> None:
     """Print p50 and p95 of each; end with 1 when one is over its limit."""
+    torch.set_num_threads(1)
     texts = make_texts(REPEATS + WARM_UPS)
     found = {
         "ngram": measure(Predictor.load(settings.STARTER_FILE), texts),

@@ -1,12 +1,21 @@
+"""A table scored from file to file: each row accounted for, each text scored once, in chunks that only rows decide."""
+
 import csv
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.data.tables import Reject, Row
 from core.errors import ReviewscopeError, TableError
 from core.model_settings import Cutoffs
-from core.prediction.bulk import predict_table
+from core.prediction import bulk
+from core.prediction.bulk import Memory, ahead, chunk_rows, predict_table, score_rows, shares_read, text_of
 from core.prediction.predictor import Predictor
+from core.preprocessing.cleaning import as_text_array
+from tests.core.prediction.small_models import train_small
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +109,95 @@ def test_the_threshold_divides_the_column_sentiment_and_leaves_the_probability(
     assert [row["sentiment"] for row in moved] == ["Positive", "Positive"]
     assert [row["probability"] for row in usual] == [row["probability"] for row in moved]
     assert moved[0]["confidence"] == moved[0]["probability"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns", "text"),
+    [
+        (("a", "b"), (0,), "a"),
+        (("a", "b"), (1, 0), "b\na"),
+        (("a", " \t"), (1, 0), "a"),
+        ((" a ", ""), (0, 1), " a "),
+        (("", "\u3000"), (0, 1), ""),
+        ((" ", "b"), (0,), ""),
+    ],
+)
+def test_a_row_s_text_is_what_stands_in_its_text_columns(
+    fields: tuple[str, ...], columns: tuple[int, ...], text: str
+) -> None:
+    assert text_of(Row(2, fields), columns) == text
+
+
+def test_chunks_end_where_rows_or_characters_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CHUNK_CHARACTERS", 10)
+    rows = [Row(line, ("x" * line, "")) for line in range(1, 9)] + [Reject(9, "why", "y" * 30), Row(10, ("z", ""))]
+    chunks = list(chunk_rows(rows, 3))
+    assert [[row.line for row in chunk] for chunk in chunks] == [[1, 2, 3], [4, 5, 6], [7, 8], [9], [10]]
+    for number in range(len(chunks)):
+        assert list(chunk_rows([row for chunk in chunks[number:] for row in chunk], 3)) == chunks[number:]
+
+
+def test_the_next_item_is_made_while_one_is_used_and_no_more() -> None:
+    made: list[int] = []
+
+    def make() -> Iterator[int]:
+        for number in range(5):
+            made.append(number)
+            yield number
+        raise TableError("the end is damaged")
+
+    given = ahead(make())
+    assert next(given) == 0
+    until = time.monotonic() + 5
+    while made != [0, 1] and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert made == [0, 1]
+    assert [next(given) for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(TableError, match="the end is damaged"):
+        next(given)
+
+
+@pytest.mark.parametrize("kind", ["ngram", "bilstm"])
+def test_going_on_from_the_end_of_a_chunk_gives_the_scores_that_not_stopping_gives(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(bulk.CHUNK_ROWS, "ngram", 16)
+    monkeypatch.setattr(bulk, "CHUNK_ROWS_OF_OTHERS", 16)
+    predictor = train_small(kind)
+    rows = [Row(line, (f"{'superb ' * (line % 7)}plot {line % 30}",)) for line in range(100)]
+    whole = list(score_rows(predictor, rows, (0,)))
+    memory = Memory()
+    for number, chunk in zip(range(3), score_rows(predictor, iter(rows), (0,), memory), strict=False):
+        assert np.array_equal(chunk.logits, whole[number].logits)
+    learnt = Memory()
+    for chunk in whole[:3]:
+        for row, logit, share in zip(chunk.rows, chunk.logits, chunk.shares_read, strict=True):
+            assert isinstance(row, Row)
+            learnt.learn(bulk.digest_of(row.fields[0]), float(logit), float(share))
+    rest = list(score_rows(predictor, rows[48:], (0,), learnt))
+    assert [chunk.repeated for chunk in rest] == [chunk.repeated for chunk in whole[3:]]
+    assert all(np.array_equal(one.logits, other.logits) for one, other in zip(rest, whole[3:], strict=True))
+
+
+def test_what_there_is_no_room_to_remember_is_scored_again(starter: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bulk.CHUNK_ROWS, "ngram", 3)
+    monkeypatch.setattr(bulk, "MOST_REMEMBERED", 1)
+    rows = [Row(line, (text,)) for line, text in enumerate(["a superb film", "a dull film", "an odd film"] * 2)]
+    first, second = score_rows(starter, rows, (0,))
+    assert (first.repeated, second.repeated) == (0, 1)
+    assert second.logits.tolist() == pytest.approx(first.logits.tolist(), abs=1e-6)
+
+
+def test_the_share_that_a_model_reads_is_of_its_words() -> None:
+    texts = as_text_array(["word " * 512, "word " * 100, "", "word " * 256])
+    assert shares_read(train_small("bilstm"), texts).tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert shares_read(train_small("ngram"), texts).tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_a_text_that_stands_again_is_counted_and_gets_the_same_score(starter: Predictor, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("text\n" + "a superb film\n" * 3 + "a dull film\n")
+    ledger = predict_table(starter, source, tmp_path / "out.csv")
+    assert (ledger.predicted, ledger.repeated) == (4, 2)
+    assert len({row["probability"] for row in read_csv(tmp_path / "out.csv")}) == 2

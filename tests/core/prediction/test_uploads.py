@@ -7,17 +7,22 @@ from pathlib import Path
 import pytest
 
 from core import settings
+from core.data.tables import Reject, Row, TableOptions, read_rows
 from core.errors import JobError, ReviewscopeError, TableError
 from core.files import write_json
-from core.job_folder import JobFolder
+from core.job_folder import JobFolder, JobReporter
 from core.prediction import uploads
 from core.prediction.uploads import (
     KEPT_DAYS,
     Upload,
+    create_conversion,
     delete_upload,
+    execute_conversion,
     find_upload,
+    link_allowed_file,
     link_file,
     list_damaged_uploads,
+    list_machine_files,
     list_uploads,
     pin_upload,
     remove_expired_uploads,
@@ -208,3 +213,85 @@ def test_the_size_on_disk_counts_everything_in_the_folder(tmp_path: Path) -> Non
     (upload.path / "job-1" / "parts").mkdir(parents=True)
     (upload.path / "job-1" / "parts" / "00000.parquet").write_bytes(bytes(12_345))
     assert upload.size_on_disk == alone + 12_345 and alone < 1_000
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "inbox"
+    (folder / "deep" / ".hidden").mkdir(parents=True)
+    for place in ("b.csv", "deep/a.xlsx", "deep/.hidden/c.csv", "notes.pdf"):
+        (folder / place).write_text("text\na\n")
+    monkeypatch.setenv(settings.FOLDERS_VARIABLE, str(folder))
+    return folder
+
+
+def test_the_page_is_offered_the_tables_of_the_folders_that_it_may_open(inbox: Path) -> None:
+    assert [str(path.relative_to(inbox)) for path in list_machine_files()] == ["b.csv", "deep/a.xlsx"]
+
+
+def test_without_a_word_only_the_workspace_s_inbox_may_be_opened(workspace: Path) -> None:
+    assert list_machine_files() == []
+    (workspace / "inbox").mkdir(parents=True)
+    (workspace / "inbox" / "a.csv").write_text("text\na\n")
+    assert list_machine_files() == [workspace / "inbox" / "a.csv"]
+
+
+def test_a_file_in_an_allowed_folder_is_taken_where_it_lies(inbox: Path) -> None:
+    upload = link_allowed_file(inbox / "b.csv")
+    assert upload.table == inbox / "b.csv" and not (upload.path / "table").exists()
+    assert link_allowed_file(inbox / "deep" / ".." / "b.csv") == upload
+
+
+def test_no_name_and_no_link_leads_out_of_the_allowed_folders(inbox: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "secret.csv"
+    outside.write_text("text\na\n")
+    (inbox / "link.csv").symlink_to(outside)
+    (tmp_path / "inbox2").mkdir()
+    (tmp_path / "inbox2" / "near.csv").write_text("text\na\n")
+    places = (
+        outside,
+        inbox / "link.csv",
+        inbox / ".." / "secret.csv",
+        tmp_path / "inbox2" / "near.csv",
+        Path("/etc/passwd"),
+    )
+    for path in places:
+        with pytest.raises(TableError, match=f"does not lie in a folder that may be read.*{settings.FOLDERS_VARIABLE}"):
+            link_allowed_file(path)
+    assert list_uploads() == []
+
+
+@pytest.mark.parametrize(("name", "words"), [("missing.csv", "cannot be opened"), ("deep", "is no file")])
+def test_what_is_no_file_is_refused_by_name(inbox: Path, name: str, words: str) -> None:
+    with pytest.raises(TableError, match=f"'{name}' {words}"):
+        link_allowed_file(inbox / name)
+
+
+def test_a_table_that_is_no_csv_file_is_converted_by_a_job_and_read_from_then_on() -> None:
+    upload, options = save('{"text": "a film", "n": 1}\nnonsense\n{"text": "b", "n": 2}\n', "a.jsonl"), TableOptions()
+    assert upload.kind == "jsonl" and not upload.is_readable(options)
+    job = create_conversion(upload, options)
+    execute_conversion(job, JobReporter(job))
+    assert job.state.status == "finished" and upload.is_readable(options)
+    table_format = upload.read_format(options)
+    rows = list(read_rows(upload.rows_file(options), table_format))
+    assert table_format.columns == ("text", "n") and [row.line for row in rows] == [1, 2, 3]
+    assert isinstance(rows[0], Row) and rows[0].fields == ("a film", "1") and isinstance(rows[1], Reject)
+    assert create_conversion(upload, options) == job and upload.is_readable(options), "what was made stays"
+    assert upload.conversion(TableOptions(encoding="cp1252")) != job
+
+
+def test_a_conversion_that_fails_names_the_file_as_its_owner_does() -> None:
+    upload = save(b"PAR1 and nothing\0 of a table PAR1", "summer.parquet")
+    job = create_conversion(upload, TableOptions())
+    with pytest.raises(TableError, match=r"'summer\.parquet'"):
+        execute_conversion(job, JobReporter(job))
+    assert not upload.is_readable(TableOptions())
+
+
+def test_a_csv_file_needs_no_conversion() -> None:
+    upload = save("text\na\n")
+    assert upload.kind == "csv" and upload.is_readable(TableOptions())
+    assert upload.rows_file(TableOptions()) == upload.table
+    with pytest.raises(TableError, match="no sheets"):
+        upload.read_format(TableOptions(sheet="one"))
