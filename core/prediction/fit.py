@@ -33,7 +33,8 @@ PRIOR = 1.0
 SHARE_OF_DROP = 0.5
 
 # From where on a difference is no longer small (amber), and from where on nothing can be said (red). Chosen on
-# validation reviews that were cut short, misspelt or picked by topic, and on the demo corpus; see docs/experiments.md.
+# validation reviews that were cut short, misspelt or picked by topic, on the demo corpus, and the red ones on tweets
+# and newspaper articles; docs/experiments.md says what they do on test reviews.
 AMBER_SHORTER, RED_SHORTER = 0.5, 0.05  # of training's median length; twice as long is amber too
 AMBER_UNKNOWN, RED_UNKNOWN = 0.02, 0.25  # more than in training, as a share of all words
 AMBER_VOCABULARY, RED_VOCABULARY = 0.05, 0.16  # total variation between the rates of frequent words

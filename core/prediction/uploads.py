@@ -201,11 +201,13 @@ def save_upload(stream: IO[bytes], name: str) -> Upload:
         # A name may come with lone surrogates, which no file of ours can hold.
         shown = name[:LONGEST_NAME].encode("utf-8", "replace").decode()
         about = UploadAbout(name=shown, size=size, sha256=digest.hexdigest(), created=time.time())
-        write_json(upload.path / "about.json", about.model_dump())
+        earlier = _find_same(about)
+        if earlier is None:
+            write_json(upload.path / "about.json", about.model_dump())
     finally:
         if not upload.is_sound:
             shutil.rmtree(upload.path, ignore_errors=True)
-    return _earlier(upload) or upload
+    return earlier or upload
 
 
 def link_file(path: Path) -> Upload:
@@ -227,8 +229,10 @@ def link_file(path: Path) -> Upload:
         name=found.name[:LONGEST_NAME].encode("utf-8", "replace").decode(), size=size, sha256=None,
         created=time.time(), path=str(found), modified_ns=modified,
     )  # fmt: skip
+    if (earlier := _find_same(about)) is not None:
+        return earlier
     write_json(upload.path / "about.json", about.model_dump())
-    return _earlier(upload) or upload
+    return upload
 
 
 def list_machine_files() -> list[Path]:
@@ -337,18 +341,19 @@ def remove_expired_uploads() -> None:
             until = upload.about.kept_until
             if until is not None and time.time() > until and not upload.is_busy:
                 shutil.rmtree(upload.path, ignore_errors=True)
+    for folder in (settings.home() / "uploads").glob("*/"):
+        with suppress(OSError):  # another process removes it too
+            is_half_made = not (folder / "about.json").exists()  # its copying was killed
+            if is_half_made and time.time() - folder.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _earlier(upload: Upload) -> Upload | None:
-    """Return an upload of the same file that came before, and forget the new one; its days begin anew."""
-    about = upload.about
-    for earlier in list_uploads():
-        one = earlier.about
-        is_same = (one.name, one.size, one.sha256, one.path, one.modified_ns) == (
-            about.name, about.size, about.sha256, about.path, about.modified_ns
-        )  # fmt: skip
-        if earlier != upload and is_same:
-            shutil.rmtree(upload.path, ignore_errors=True)
-            write_json(earlier.path / "about.json", one.model_copy(update={"unpinned": time.time()}).model_dump())
-            return earlier
+def _find_same(about: UploadAbout) -> Upload | None:
+    """Return the first upload of the same file, and let its days begin anew; None when there is none."""
+    for upload in reversed(list_uploads()):
+        one = upload.about
+        same = ("name", "size", "sha256", "path", "modified_ns")
+        if all(getattr(one, name) == getattr(about, name) for name in same):
+            write_json(upload.path / "about.json", one.model_copy(update={"unpinned": time.time()}).model_dump())
+            return upload
     return None

@@ -1,6 +1,7 @@
 """Uploaded tables: kept as they came, found again, pinned, deleted, and removed in time."""
 
 import io
+import os
 import time
 from pathlib import Path
 
@@ -108,6 +109,24 @@ def test_an_upload_goes_after_its_days_unless_it_is_pinned_or_a_job_of_its_waits
     pin_upload(pinned, True)
     remove_expired_uploads()
     assert set(list_uploads()) == {young, busy, pinned} and not old.path.exists()
+
+
+def test_what_a_killed_copy_left_goes_after_the_days_too() -> None:
+    left, under_way = (settings.home() / "uploads" / name for name in ("a" * 12, "b" * 12))
+    for folder in (left, under_way):
+        folder.mkdir(parents=True)
+        (folder / ".table.x.tmp").write_bytes(b"text")
+    os.utime(left, (0, time.time() - 7.1 * DAY))
+    remove_expired_uploads()
+    assert not left.exists() and under_way.exists()
+
+
+def test_a_file_linked_twice_at_once_is_the_first_of_them_from_then_on(tmp_path: Path) -> None:
+    first, file = link(tmp_path / "tables")
+    second = Upload(first.path.with_name("c" * 12))
+    write_json(second.path / "about.json", first.about.model_copy(update={"created": time.time() + 1}).model_dump())
+    assert list_uploads() == [second, first]
+    assert link_file(file) == first
 
 
 def test_one_whose_own_file_is_damaged_stays_until_it_is_deleted_by_hand() -> None:
