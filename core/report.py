@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from core.charts.confidence import (
     USUAL_COVERAGE,
+    plot_bin_counts,
     plot_reliability,
     plot_risk_coverage,
     reliability_finding,
@@ -23,7 +24,7 @@ from core.charts.evaluation import (
     plot_shares_wrong,
 )
 from core.charts.report_page import ReportPage, html_table
-from core.charts.themes import plot_lifts
+from core.charts.themes import lifts_finding, plot_lifts
 from core.charts.tokens import LIGHT
 from core.errors import ReviewscopeError
 from core.evaluation.calibration import reliability, risk_coverage
@@ -37,7 +38,7 @@ from core.prediction.analysis import AnalysisJob, AnalysisRequest, create_analys
 from core.prediction.evaluating import Evaluation, EvaluationJob, evaluation_folder, load_results
 from core.prediction.predictor import Predictor
 from core.prediction.theming import ErrorThemes, theme_options
-from core.wording import decimal, interval_text, percent
+from core.wording import DASH, decimal, excerpt, interval_text, percent, plural
 
 ERRORS_SHOWN = 25
 EXCERPT = 400
@@ -130,7 +131,7 @@ def _head(subject: ReportSubject) -> str:
     made = time.strftime("%d %B %Y, %H:%M")
     return (
         f"<header><h1>Where {escape(subject.model)} is right and wrong</h1>"
-        f"<p>{escape(_capital(subject.data))}, {subject.evaluation.n:,} reviews. A verdict follows "
+        f"<p>{escape(_capital(subject.data))}, {plural(subject.evaluation.n, 'review')}. A verdict follows "
         f"{escape(subject.settings.describe())}. Made with Reviewscope on {made}.</p></header>\n"
     )
 
@@ -156,7 +157,7 @@ def _errors_and_confidence(subject: ReportSubject, page: ReportPage) -> str:
     shades = subject.settings.unsure_confidences
     key = [("right", LIGHT.quiet), ("wrong", LIGHT.wrong)]
     matrix = page.chart(
-        matrix_finding(confusion), f"Shares are of the row's label; {confusion.n:,} reviews.", key,
+        matrix_finding(confusion), f"Shares are of the row's label; {plural(confusion.n, 'review')}.", key,
         [plot_matrix(confusion, Selection(only_wrong=False), LIGHT)],
     )  # fmt: skip
     confidence = page.chart(
@@ -176,8 +177,9 @@ def _trust(subject: ReportSubject, page: ReportPage) -> str:
         key.append((f"after scaling, dotted: error {percent(after.error)}", LIGHT.valid))
         how = f" Scaled by {calibration.temperature:.2f}, fitted on {calibration.n:,} validation reviews."
     fit = page.chart(
-        reliability_finding(before), f"Share read right over confidence; on the dashed line the two agree.{how}",
-        key, [plot_reliability(before, after, None, LIGHT)],
+        reliability_finding(before),
+        f"Above: share read right over confidence; on the dashed line the two agree. Below: how many reviews.{how}",
+        key, [plot_reliability(before, after, None, LIGHT), plot_bin_counts(before, None, LIGHT)],
     )  # fmt: skip
     curve = risk_coverage(results.labels, results.logits, results.cut)
     risk = page.chart(
@@ -194,21 +196,26 @@ def _themes(themes: ErrorThemes | None, page: ReportPage) -> str:
     if not told:
         return "<section><h2>Error themes</h2><p>No theme can be told apart here.</p></section>\n"
     chart = page.chart(
-        "How often reviews of a theme are misread, against the rest",
-        "Dot and 95 % interval; in colour where the whole interval lies above 1.",
+        lifts_finding(themes.themes),
+        "How many times as often a theme's reviews are misread as all others, with Koopman's 95 % interval; in colour "
+        "where the whole interval lies above 1.",
         [("more errors", LIGHT.wrong), ("no clear difference", LIGHT.quiet)], [plot_lifts(told, "", LIGHT)],
     )  # fmt: skip
     rows = [
-        (term.name, f"{term.lift.n:,}", f"{term.lift.errors:,}", percent(term.lift.rate), f"{term.q:.2g}")
+        (
+            term.name, f"{term.lift.n:,}", f"{term.lift.errors:,}", percent(term.lift.rate),
+            DASH if term.lift.value is None else f"×{term.lift.value:.1f}", f"{term.q:.2g}",
+        )
         for term in themes.found[:TERMS_SHOWN]
-    ]
+    ]  # fmt: skip
     tested = f"{themes.words_tested + themes.pairs_tested:,} words and pairs of words were tested"
     if rows:
-        head = ("word or pair", "reviews", "misread", "error rate", "q")
+        head = ("word or pair", "reviews", "misread", "error rate", "lift", "q")
+        found = "One word or pair" if themes.found_count == 1 else f"{themes.found_count:,} words and pairs"
         words = (
-            f"<h3>{themes.found_count:,} words and pairs whose reviews are misread more often</h3>"
+            f"<h3>{found} whose reviews are misread more often</h3>"
             f'<p class="note">{tested}; at most 5 in 100 of those found are expected to be chance '
-            f"(Benjamini-Hochberg, exact one-sided tests).</p>{html_table(head, rows, numbers=(1, 2, 3, 4))}"
+            f"(Benjamini-Hochberg, exact one-sided tests).</p>{html_table(head, rows, numbers=(1, 2, 3, 4, 5))}"
         )
     else:
         words = (
@@ -228,15 +235,24 @@ def _worst(subject: ReportSubject) -> str:
     listed = [
         (
             f"{row:,}", percent(float(results.confidences[row])), LABELS[results.labels[row]],
-            LABELS[results.verdicts[row]], _excerpt(text),
+            LABELS[results.verdicts[row]], excerpt(text, EXCERPT),
         )
         for row, text in zip(rows.tolist(), texts, strict=True)
     ]  # fmt: skip
     head = ("review", "confidence", "labelled", "read as", "text")
     return (
-        f"<section><h2>The {len(rows)} most confident errors of {int(results.wrong.sum()):,}</h2>"
+        f"<section><h2>{errors_title(len(rows), int(results.wrong.sum()))}</h2>"
         f"{html_table(head, listed, numbers=(0, 1), serif=4)}</section>\n"
     )
+
+
+def errors_title(listed: int, errors: int) -> str:
+    """Say which errors a list holds."""
+    if errors == 1:
+        return "The one review that was misread"
+    if listed == errors:
+        return f"All {errors:,} errors, the most confident first"
+    return f"The {listed} most confident errors of {errors:,}"
 
 
 def _source(subject: ReportSubject) -> str:
@@ -258,11 +274,6 @@ def _interval(name: str, metric: Metric) -> str:
     if name in AS_DECIMALS:
         return f"{decimal(metric.low)} to {decimal(metric.high)}"
     return interval_text(metric.low, metric.high)
-
-
-def _excerpt(text: str) -> str:
-    folded = " ".join(text[: 10 * EXCERPT].split())
-    return folded if len(folded) <= EXCERPT else folded[:EXCERPT] + "…"
 
 
 def _capital(sentence: str) -> str:

@@ -1,6 +1,9 @@
 """How figures are written, on every page, in every chart and in reports."""
 
+import re
+
 DASH = "–"
+LINE_BREAKS = re.compile(r"(?:<br ?/?>)+")  # as HTML has them: film reviews are full of them
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -21,3 +24,15 @@ def decimal(value: float | None) -> str:
 def plural(n: int, thing: str) -> str:
     """Write a number of things as "1 review" or "1,204 reviews"."""
     return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def excerpt(text: str, most: int) -> str:
+    """Return the beginning of a text on one line; a line break of HTML is a blank too.
+
+    Args:
+        text: Any text.
+        most: Characters that are kept of it.
+    """
+    read = text[: 20 * most]
+    folded = " ".join(LINE_BREAKS.sub(" ", read).split())
+    return folded if len(folded) <= most and len(read) == len(text) else folded[:most] + "…"

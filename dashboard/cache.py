@@ -724,7 +724,7 @@ def load_rows_left(job: BulkJob, chosen: RowFilter) -> Mask | None:
     return _load_rows_left(*_job_key(job), chosen.model_dump_json(), chosen, texts)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _load_rows_left(
     path: str, changed: int, key: str, _chosen: RowFilter, _texts: dict[str, LookJob]
 ) -> Mask | None:
@@ -752,7 +752,8 @@ def groups_figure(
     return _groups_figure(*_job_key(job), chosen.model_dump_json(), place, selected, tokens, chosen)
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
+# A figure of Plotly's takes some 0.3 MB.
+@st.cache_resource(max_entries=12, show_spinner=False)
 def _groups_figure(
     path: str, changed: int, key: str, place: int, selected: str | None, tokens: Tokens, _chosen: RowFilter
 ) -> tuple[pd.DataFrame, go.Figure | None]:
@@ -776,7 +777,7 @@ def time_figure(
     return _time_figure(*_job_key(job), chosen.model_dump_json(), place, unit, days, tokens, chosen)
 
 
-@st.cache_resource(max_entries=40, show_spinner=False)
+@st.cache_resource(max_entries=12, show_spinner=False)
 def _time_figure(
     path: str, changed: int, key: str, place: int, unit: Unit | None, days: Days, tokens: Tokens, _chosen: RowFilter
 ) -> tuple[Unit, pd.DataFrame, go.Figure | None]:
@@ -814,14 +815,17 @@ def stars_chart(
 def _stars_chart(
     path: str, changed: int, key: str, place: int, selected: int | None, tokens: Tokens, _chosen: RowFilter
 ) -> tuple[StarAgreement, dict[str, Any] | None]:
+    found = _judge_stars(path, changed, key, place, _chosen)
+    return found, intensity_spec(found.by_stars, selected, tokens) if found.by_stars else None
+
+
+@st.cache_data(max_entries=40, show_spinner=False)
+def _judge_stars(path: str, changed: int, key: str, place: int, _chosen: RowFilter) -> StarAgreement:
     job = BulkJob(Path(path))
     facets = _result_of(job).facets
     logits, sides, codes = (_load_facet(path, changed, name) for name in ("logit", "side", f"f{place}"))
     stars = stars_of(facets.values[place] or (), codes)
-    found = judge_stars(logits, sides, stars, facets.facts[place].star_scale or 5, load_rows_left(job, _chosen))
-    if not found.by_stars:
-        return found, None
-    return found, intensity_spec(found.by_stars, selected, tokens)
+    return judge_stars(logits, sides, stars, facets.facts[place].star_scale or 5, load_rows_left(job, _chosen))
 
 
 def words_chart(

@@ -12,6 +12,7 @@ SHOWN_CHARACTERS = 20_000
 LEVELS = 5
 # A text whose strongest word pushes less than this is not painted as if it shouted.
 FULL_PUSH = 0.25
+LINE_BREAKS = re.compile("(?:&lt;br ?/?&gt;)+")  # as HTML has them, escaped: film reviews are full of them
 
 
 def highlight(text: str, words: Sequence[Word], tokens: Tokens) -> str:
@@ -67,6 +68,10 @@ def _style(word: Word, strongest: float, tokens: Tokens) -> str:
 
 
 def _safe(text: str) -> str:
-    """Escape a text. Line ends are written as references, because ``st.html`` trims lines of blanks alone."""
+    """Escape a text. Line ends are written as references, because ``st.html`` trims lines of blanks alone.
+
+    Where the text has line breaks of HTML, they stay to be read, small, and a line ends.
+    """
     shown = re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\0", "\u2400"))
-    return escape(shown).replace("\r", "&#13;").replace("\n", "&#10;")
+    written = escape(shown).replace("\r", "&#13;").replace("\n", "&#10;")
+    return LINE_BREAKS.sub(r'<span class="rs-caption">\g<0></span><br>', written)

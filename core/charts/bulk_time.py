@@ -22,8 +22,8 @@ def plot_share_over_time(
 ) -> go.Figure:
     """Return the chart of ``core.prediction.summary.share_over_time``: line, band and slider; open where rows lack.
 
-    A click on a bucket reports its first day, in days since 1970, as ``customdata``; to draw over the chart reports a
-    box.
+    To draw over the chart reports a box and the buckets in it, each with its first day, in days since 1970, as
+    ``customdata``. A click reports nothing: Streamlit keeps it off where a drag selects.
 
     Args:
         frame: One row a bucket, at least one of which has a share.
@@ -49,7 +49,7 @@ def plot_share_over_time(
     )  # fmt: skip
     dress_plotly(figure, tokens, HEIGHT)
     low, high = frame["low"].min(), frame["high"].max()
-    figure.update_yaxes(tickformat=".0%", range=[max(low - 0.02, 0), min(high + 0.02, 1)], fixedrange=True, nticks=6)
+    figure.update_yaxes(tickformat=".0%", range=[max(low - 0.02, -0.02), min(high + 0.02, 1.02)], fixedrange=True, nticks=6)
     figure.update_xaxes(
         tickformatstops=[
             {"dtickrange": [None, 86_400_000 * 27], "value": "%d %b"},

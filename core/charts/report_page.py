@@ -42,7 +42,7 @@ class ReportPage:
             under: HTML that stands under them.
         """
         words = "".join(f'<span><i style="background:{colour}"></i>{escape(word)}</span>' for word, colour in key)
-        places = "".join(map(self._place, drawn))
+        places = "".join(self._place(each, finding) for each in drawn)
         return (
             f'<figure><figcaption><h2>{escape(finding)}</h2><p class="note">{escape(how_to_read)}</p>'
             f'<p class="key">{words}</p></figcaption>{places}{under}</figure>'
@@ -58,12 +58,13 @@ class ReportPage:
             f"{self._vega_scripts()}{self._plotly_scripts()}</body>\n</html>\n"
         )
 
-    def _place(self, drawn: Any) -> str:
+    def _place(self, drawn: Any, finding: str) -> str:
+        label = f'role="img" aria-label="{escape(finding)}"'
         if hasattr(drawn, "to_plotly_json"):
             self.plotly.append(drawn.to_json())
-            return f'<div class="chart" id="figure-{len(self.plotly) - 1}"></div>'
+            return f'<div class="chart" id="figure-{len(self.plotly) - 1}" {label}></div>'
         self.vega.append(drawn.to_dict())
-        return f'<div class="chart" id="chart-{len(self.vega) - 1}"></div>'
+        return f'<div class="chart" id="chart-{len(self.vega) - 1}" {label}></div>'
 
     def _vega_scripts(self) -> str:
         if not self.vega:
@@ -112,11 +113,14 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequ
 
     def cell(place: int, word: str, tag: str) -> str:
         kind = "number" if place in numbers else "review" if place == serif else ""
-        return f'<{tag} class="{kind}">{escape(word)}</{tag}>'
+        name = f' data-name="{escape(head[place])}"' if tag == "td" and serif >= 0 and place != serif else ""
+        return f'<{tag} class="{kind}"{name}>{escape(word)}</{tag}>'
 
     top = "".join(cell(place, word, "th") for place, word in enumerate(head))
     body = "".join(f"<tr>{''.join(cell(place, word, 'td') for place, word in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = "texts" if serif >= 0 else "figures"
+    table = f'<table class="{kind}"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="wide">{table}</div>'
 
 
 def _harmless(script: str) -> str:
@@ -138,7 +142,8 @@ header p, .note, dt, th {{ color: {LIGHT.muted}; }}
 .note, .key {{ font-size: 0.8125rem; }}
 section {{ margin-top: 2rem; }}
 .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 2rem; }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1rem; margin: 0; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(180px, 45%), 1fr)); gap: 1rem;
+  margin: 0 0 0.8rem; }}
 .tiles dd {{ margin: 0; }}
 .tiles b {{ display: block; font-size: 1.5rem; font-weight: 600; }}
 .tiles span {{ background: {LIGHT.quiet_tint}; border-radius: 1em; padding: 0.1em 0.6em; font-size: 0.8125rem; }}
@@ -158,5 +163,14 @@ footer {{ margin-top: 2rem; }}
 summary {{ font-size: 0.8125rem; color: {LIGHT.muted}; cursor: pointer; }}
 .rs-key i {{ display: inline-block; width: 0.75em; height: 0.75em; border-radius: 2px; margin-right: 0.45em; }}
 .rs-key span {{ margin-right: 1.1em; white-space: nowrap; font-size: 0.8125rem; }}
+@media (max-width: 640px) {{ /* a text stands under the facts of its review, as wide as the screen */
+  th, td {{ padding-inline: 0.3rem; }}
+  table.texts thead {{ display: none; }}
+  table.texts tr {{ display: flex; flex-wrap: wrap; column-gap: 1rem; padding: 0.6rem 0;
+    border-bottom: 1px solid {LIGHT.line}; }}
+  table.texts td {{ border: 0; padding: 0; }}
+  table.texts td.review {{ flex: 1 0 100%; min-width: 0; }}
+  table.texts td[data-name]::before {{ content: attr(data-name) " "; color: {LIGHT.muted}; }}
+}}
 @media print {{ section {{ break-inside: avoid; }} }}
 """

@@ -71,6 +71,14 @@ def plot_lifts(themes: Sequence[ThemeLift], selected: str, tokens: Tokens, heigh
     return dress(alt.layer(*layers), tokens, height or ROW_HEIGHT * len(frame) + AXIS_HEIGHT)
 
 
+def lifts_finding(themes: Sequence[ThemeLift]) -> str:
+    """Say which theme is misread most often against the rest, among those that clearly are."""
+    first = next((each for each in themes if each.lift.is_more), None)
+    if first is None:
+        return "No theme is clearly misread more often than the rest"
+    return f"Misread most: {first.title}, ×{first.lift.value:.1f} the rest"
+
+
 def lifts_frame(themes: Sequence[ThemeLift], selected: str) -> pd.DataFrame:
     """Return a row a theme that has a lift: its places on a logarithmic axis, and the words of its tooltip."""
     rows = []

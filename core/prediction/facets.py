@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.config import Section
 from core.files import atomic_writer
-from core.prediction.summary import MOST_GROUPS, NO_DAY, least_rows
+from core.prediction.summary import FIRST_DAY, LAST_DAY, MOST_GROUPS, NO_DAY, least_rows
 
 FACETS_NAME = "facets.parquet"
 MOST_DISTINCT = 200
@@ -205,13 +205,18 @@ def find_date_format(values: Iterable[str]) -> str | None:
 
 
 def parse_days(values: Sequence[str], date_format: str) -> NDArray[np.int32]:
-    """Read texts as days since 1970, int32 (N), ``NO_DAY`` where one is none; a time with a zone is one of UTC."""
+    """Read texts as days since 1970, int32 (N), ``NO_DAY`` where one is none; a time with a zone is one of UTC.
+
+    A day before 1900 or after 2100 is held to be a slip of the pen.
+    """
     texts = pd.Series(list(values), dtype=object).str.strip()
     if date_format != ISO:
         texts = texts.str.replace(TIME_OF_DAY, "", regex=True)
     moments = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).dt.tz_localize(None)
     days = moments.to_numpy().astype("datetime64[D]")
-    return np.where(np.isnat(days), NO_DAY, days.astype(np.int64)).astype(np.int32)
+    numbers = days.astype(np.int64)
+    is_day = ~np.isnat(days) & (numbers >= FIRST_DAY) & (numbers <= LAST_DAY)
+    return np.where(is_day, numbers, NO_DAY).astype(np.int32)
 
 
 def default_column(facts: Iterable[ColumnFacts]) -> int | None:

@@ -24,7 +24,9 @@ MOST_GROUPS = 20
 LEAST_IN_GROUP, LEAST_SHARE_IN_GROUP = 100, 0.02
 LEAST_IN_BUCKET, LEAST_SHARE_IN_BUCKET = 30, 0.05
 MOST_BUCKETS = 120
+MOST_DRAWN = 1_500  # buckets of a unit that somebody chose
 NO_DAY = -(2**31)
+FIRST_DAY, LAST_DAY = -25_567, 47_846  # 1 January 1900 and 31 December 2100, in days since 1970
 PIECE = 16_384  # rows at a time where numbers are made that are larger than those that are kept
 
 Order = Literal["negative", "positive", "unsure"]
@@ -148,16 +150,18 @@ def share_over_time(
     ``least_in_bucket`` are NaN, so that a line is left open there. A week begins on Monday.
 
     Args:
-        days: Days since 1970, int32 (N); ``NO_DAY`` where there is none.
+        days: Days since 1970 from ``FIRST_DAY`` to ``LAST_DAY``, int32 (N); ``NO_DAY`` where there is none.
         sides: Of ``sides_of``, int8 (N).
-        unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None.
+        unit: The finest with at most ``MOST_BUCKETS``, half of which have enough rows, when None. A coarser one is
+            taken where it would give more than ``MOST_DRAWN``.
         mask: The rows that count, bool (N); all when None.
     """
     calendar, n, positive = _count_days(days, sides, mask)
     if not len(calendar):
         return unit or "year", _with_shares(pd.DataFrame({"start": pd.to_datetime([]), "n": [], "positive": []}))
     unit = unit or _finest_unit(calendar, n)
-    places = bucket_of(calendar, unit)
+    while np.ptp(places := bucket_of(calendar, unit)) >= MOST_DRAWN:
+        unit = UNITS[UNITS.index(unit) + 1]
     every = np.arange(places[0], places[-1] + 1)
     frame = pd.DataFrame(
         {
@@ -280,20 +284,17 @@ def _count_days(days: NDArray[np.int32], sides: Sides, mask: Mask | None) -> tup
 
     Days are counted first, and put together after: there are far fewer of them than rows.
     """
-    counts: dict[int, NDArray[np.int64]] = {}
+    counts = np.zeros((2, LAST_DAY - FIRST_DAY + 1), np.int64)
     for start in range(0, len(days), PIECE):
         piece = slice(start, start + PIECE)
         chosen = (days[piece] != NO_DAY) & (sides[piece] >= 0)
         if mask is not None:
             chosen &= mask[piece]
-        found, places = np.unique(days[piece][chosen], return_inverse=True)
-        positive = sides[piece][chosen] == POSITIVE
-        pairs = np.stack([np.bincount(places), np.bincount(places, positive)], axis=1).astype(np.int64)
-        for day, pair in zip(found.tolist(), pairs, strict=True):
-            counts[day] = counts.get(day, 0) + pair
-    calendar = np.array(sorted(counts), np.int64)
-    totals = np.array([counts[day] for day in calendar.tolist()], np.int64).reshape(-1, 2)
-    return calendar, totals[:, 0], totals[:, 1]
+        for place, some in enumerate((chosen, chosen & (sides[piece] == POSITIVE))):
+            found = np.bincount(days[piece][some] - FIRST_DAY)
+            counts[place, : len(found)] += found
+    occurring = np.flatnonzero(counts[0])
+    return occurring + FIRST_DAY, counts[0, occurring], counts[1, occurring]
 
 
 def _finest_unit(calendar: NDArray[np.int64], n: NDArray[np.int64]) -> Unit:

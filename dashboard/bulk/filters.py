@@ -149,7 +149,8 @@ def draw_filter_bar(job: BulkJob, facets: Facets, chosen: RowFilter, scored: int
             draw_choices(job, facets, chosen)
         if chosen.is_empty:
             with st.container(width="content"):
-                draw_caption(f"No filter: {plural(scored, 'scored row')}. Click a bar, a dot or a word to look at its rows alone.")
+                count = plural(scored, "scored row")
+                draw_caption(f"No filter: {count}. Click a bar, a dot or a word to look at its rows alone.")
             return
         with st.container(width="content"):
             draw_filter_words(chosen, facets, scored, left)
@@ -308,18 +309,17 @@ def doors_of(job: BulkJob, facets: Facets) -> dict[str, Door]:
         return chosen.model_copy(update={"score": None if place == chosen.score else place})
 
     def open_group(chosen: RowFilter, clicked: Mapping[str, Any]) -> RowFilter:
-        code = _custom(clicked)
+        code = next(iter(_customs(clicked)), -1)
         values = facets.values[by] if by is not None else None
-        if by is None or values is None or code is None or not 0 <= code < len(values):
+        if by is None or values is None or not 0 <= code < len(values):
             return chosen
         return chosen.with_group(by, None if values[code] == chosen.group(by) else values[code])
 
     def open_days(chosen: RowFilter, clicked: Mapping[str, Any]) -> RowFilter:
         if dated is None:
             return chosen
-        days = _box(clicked)
-        if days is None and (first := _custom(clicked)) is not None:
-            days = first, last_day_of(first, recall(f"{PREFIX}unit_shown", "day"))
+        starts = _customs(clicked)
+        days = (starts[0], last_day_of(starts[-1], recall(f"{PREFIX}unit_shown", "day"))) if starts else _box(clicked)
         if days is None:
             return chosen
         is_again = days == (chosen.since, chosen.until) and chosen.dated == dated
@@ -348,14 +348,11 @@ def _mark(clicked: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return marks[0] if marks else None
 
 
-def _custom(clicked: Mapping[str, Any]) -> int | None:
-    """Return what the first of the clicked points of a Plotly chart carries, if any."""
-    for point in clicked.get("points", []):
-        carried = point.get("customdata")
-        carried = carried[0] if isinstance(carried, list | tuple) and carried else carried
-        if isinstance(carried, int | float):
-            return int(carried)
-    return None
+def _customs(clicked: Mapping[str, Any]) -> list[int]:
+    """Return what the chosen points of a Plotly chart carry, in rising order."""
+    carried = [point.get("customdata") for point in clicked.get("points", [])]
+    numbers = [each[0] if isinstance(each, list | tuple) and each else each for each in carried]
+    return sorted(int(each) for each in numbers if isinstance(each, int | float))
 
 
 def _box(clicked: Mapping[str, Any]) -> tuple[int, int] | None:

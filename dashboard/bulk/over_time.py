@@ -46,7 +46,7 @@ def draw_time(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
             time_finding(frame),
             f"n = {n:,}: share positive by {unit}; the shade is the 95 % interval, open where a {unit} has fewer than "
             f"{least_in_bucket(n)} reviews. Dates read as {DATE_FORMATS[facets.facts[place].date_format or '']}."
-            f"{without} Drag over the chart, or click a dot, to look at that time alone.{left_out_words(chosen)}",
+            f"{without} Drag over one dot or more to look at that time alone.{left_out_words(chosen)}",
         )
     with row.container(width="content"):
         if len(facets.dated) > 1:

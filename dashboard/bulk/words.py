@@ -69,12 +69,13 @@ def draw_found(look: LookJob, facets: Facets, chosen: RowFilter, looked: RowFilt
         draw_chart_title("No words to compare", f"No row is {missing}." if against == "sides" else "There is no rest.")
         return
     if chart is None:
-        draw_chart_title("No word sets them apart", f"No word stands in {found.least} texts or more. {read_words(found, against)}")
+        rare = f"No word stands in {found.least} texts or more."
+        draw_chart_title("No word sets them apart", f"{rare} {read_words(found, against)}")
         return
     draw_chart_title(
         words_finding(found.words, against, describe_filter(looked, facets)),
-        f"{read_words(found, against)} Words by how much more frequent they are on one side; log-odds with a prior, "
-        "and the 95 % interval of each word alone. Click one to read its rows.",
+        f"{read_words(found, against)} Words, as the model reads them, by how much more frequent they are on one "
+        "side; log-odds with a prior, and the 95 % interval of each word alone. Click one to read its rows.",
         [(f"more in {each.name}", each.colour) for each in (group_a, group_b)],
     )
     said = ", ".join(each.word for each in found.words)
@@ -98,11 +99,11 @@ def words_finding(words: tuple[WordLean, ...], against: filters.Against, which: 
 
 def read_words(found: WordsFound, against: filters.Against) -> str:
     """Say how many texts were read."""
-    names = ("negative", "positive") if against == "sides" else ("of the rest", "of these")
+    names = ("negative", "positive rows") if against == "sides" else ("rows of the rest", "of these")
     if (found.read_a, found.read_b) == (found.rows_a, found.rows_b):
-        return f"n = {found.rows_a:,} {names[0]} and {plural(found.rows_b, 'row')} {names[1]}."
+        return f"n = {found.rows_a:,} {names[0]} and {found.rows_b:,} {names[1]}."
     parts = (f"{found.read_a:,} of {found.rows_a:,} {names[0]}", f"{found.read_b:,} of {found.rows_b:,} {names[1]}")
-    return f"n = {' and '.join(parts)} rows, drawn at random."
+    return f"n = {' and '.join(parts)}, drawn at random."
 
 
 def words_frame(words: tuple[WordLean, ...], group_a: Group, group_b: Group) -> pd.DataFrame:

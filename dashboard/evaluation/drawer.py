@@ -82,16 +82,18 @@ def draw_drawer(drawer: Drawer) -> None:
     place = min(max(int(recall(PLACE, 0)), 0), len(drawer.rows) - 1)
     view, row = drawer.view, int(drawer.rows[place])
     text = view.rows.texts[row].as_py()
-    draw_caption(drawer.describe_place(place))
-    draw_section(verdict_sentence(view.results, row), rank_sentence(view.results, row))
-    draw_probability_bars(float(view.results.probabilities[row]))
-    draw_reading(view.model.reference, text)
-    draw_chart_title("Whose fault?" if view.results.wrong[row] else "Is the label right?", "")
-    draw_fault_buttons(view, view.data.split, row, key="evaluation_drawer_fault", shortcuts=True)
-    with st.expander("Change the text and watch the score"):
-        draw_change(view, row, text)
-    with st.expander("The nearest training reviews"):
-        draw_neighbours(view, row)
+    # A box of each review's own, which scrolls: the next one begins at its top, and the way to it stays in sight.
+    with st.container(key=f"evaluation_drawer_body_{row}"):
+        draw_caption(drawer.describe_place(place))
+        draw_section(verdict_sentence(view.results, row), rank_sentence(view.results, row))
+        draw_probability_bars(float(view.results.probabilities[row]))
+        draw_reading(view.model.reference, text)
+        draw_chart_title("Whose fault?" if view.results.wrong[row] else "Is the label right?", "")
+        draw_fault_buttons(view, view.data.split, row, key="evaluation_drawer_fault", shortcuts=True)
+        with st.expander("Change the text and watch the score"):
+            draw_change(view, row, text)
+        with st.expander("The nearest training reviews"):
+            draw_neighbours(view, row)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.button(
             "Previous", shortcut="ArrowLeft", key="evaluation_previous",

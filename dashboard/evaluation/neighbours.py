@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.evaluation.selection import LABELS
 from core.prediction.analysis import AnalysisJob
-from core.wording import decimal
+from core.wording import decimal, excerpt
 from dashboard.cache import load_finding, load_finding_table, load_split
 from dashboard.components import about_duration, draw_caption, draw_facts
 from dashboard.evaluation.analysis_box import TICK_SECONDS, draw_progress_box, draw_until_done, is_readable
 from dashboard.evaluation.fault import draw_fault_buttons
 from dashboard.evaluation.review_map import estimate_map, has_training_reviews, map_job, no_training_words
-from dashboard.evaluation.review_rows import excerpt
+from dashboard.evaluation.review_rows import EXCERPT
 from dashboard.evaluation.view import Scored, state_of
 from dashboard.highlight import SHOWN_CHARACTERS, highlight
 from dashboard.tokens import current_tokens
@@ -142,6 +142,6 @@ def draw_near(near: Near) -> None:
     st.html(
         f'<div class="rs"><p class="rs-caption"><i class="rs-dot" style="background:{colour}"></i>labelled '
         f"{LABELS[near.label]} · similarity {decimal(near.similarity)}{same}</p>"
-        f'<details><summary class="rs-review">{highlight(excerpt(near.text), (), tokens)}</summary>'
+        f'<details><summary class="rs-review">{highlight(excerpt(near.text, EXCERPT), (), tokens)}</summary>'
         f'<div class="rs-review">{highlight(cut, (), tokens)}</div>{left_out}</details></div>'
     )

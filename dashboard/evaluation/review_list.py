@@ -121,8 +121,7 @@ def draw_filter_line(view: Scored, rows: Rows, selection: Selection, order: str)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
             count = f"{len(rows):,} review{'' if len(rows) == 1 else 's'}"
-            # Set apart, so that a search for letters that run from right to left turns nothing else around.
-            of = f" of {len(view.results):,}{': ' if said else ''}<bdi>{escape(', '.join(said.values()))}</bdi>"
+            of = f" of {len(view.results):,}{': ' if said else ''}{escape(', '.join(said.values()))}"
             st.html(f'<div class="rs"><b style="font-weight:600">{count}</b>{of}</div>')
             if not selection.is_default:
                 draw_ways_out(selection, list(said))

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from core.data.tables import TableWriter
 from core.evaluation.selection import LABELS, Results
 from core.prediction.predictor import probability_of
+from core.wording import excerpt
 
 EXCERPT = 200
-READ_FOR_EXCERPT = 4_000
 
 
 def search_texts(texts: pa.Array, words: str) -> NDArray[np.bool_]:
@@ -30,18 +30,12 @@ def frame_of_reviews(results: Results, texts: pa.Array, rows: NDArray[np.int64],
         {
             "#": np.arange(first, first + len(rows)),
             "Confidence": 100 * results.confidences[rows],
-            "Review": [excerpt(text) for text in chosen],
+            "Review": [excerpt(text, EXCERPT) for text in chosen],
             "Label": [LABELS[label] for label in results.labels[rows]],
             "Read as": [LABELS[verdict] for verdict in results.verdicts[rows]],
             "Words": [len(text.split()) for text in chosen],
         }
     )
-
-
-def excerpt(text: str) -> str:
-    """Return the beginning of a text on one line."""
-    folded = " ".join(text[:READ_FOR_EXCERPT].split())
-    return folded if len(folded) <= EXCERPT and len(text) <= READ_FOR_EXCERPT else folded[:EXCERPT] + "…"
 
 
 def csv_of_reviews(

@@ -33,8 +33,8 @@ def draw(view: Scored, selection: Selection) -> None:
     is_done = draw_until_done(
         job,
         f"How often a typo, capitals, a swapped name or an added “not” turns {view.model.spoken}'s verdict.",
-        f"{n:,} review{'' if n == 1 else 's'}, drawn by seed {seed}, changed in {len(PERTURBATIONS)} ways and read "
-        "again; a slow model reads fewer. At most half a minute in the background, and kept.",
+        f"{n:,} review{' is' if n == 1 else 's are'} drawn by seed {seed}, changed in {len(PERTURBATIONS)} ways and "
+        "read again; a slow model reads fewer. At most half a minute in the background, and kept.",
         "Change them and read again",
         height=330,
     )

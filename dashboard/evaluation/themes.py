@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.charts.themes import lifts_finding
 from core.evaluation.discoveries import FALSE_DISCOVERY_RATE, LEAST_TEXTS, Term
 from core.evaluation.selection import Mask, Selection
 from core.evaluation.themes import THEMES, ThemeLift, theme_title
@@ -117,14 +118,6 @@ def draw_lifts_title(themes: ErrorThemes, how_to_read: str) -> None:
     tokens = current_tokens()
     key = [("more errors than the rest", tokens.wrong), ("not clearly more", tokens.quiet)]
     draw_chart_title(lifts_finding(themes.themes), how_to_read, key)
-
-
-def lifts_finding(themes: Sequence[ThemeLift]) -> str:
-    """Say which theme is misread most often against the rest, among those that clearly are."""
-    first = next((each for each in themes if each.lift.is_more), None)
-    if first is None:
-        return "No theme is clearly misread more often than the rest"
-    return f"Misread most: {first.title}, ×{first.lift.value:.1f} the rest"
 
 
 def draw_lifts_chart(job: AnalysisJob, themes: ErrorThemes, selection: Selection, most: int | None) -> None:

@@ -20,8 +20,8 @@ from core.models.scoring import score_texts
 from core.preprocessing.encoded import EncodedTexts
 from tests.benchmarks.lstm_step import LENGTH, PaddedLSTM
 
-REVIEWS = 512
-ROUNDS = 3
+REVIEWS = 1_000  # a chunk of a bulk job
+ROUNDS = 5
 BATCH = 64
 
 

@@ -14,7 +14,7 @@ from core.model_settings import ModelSettings
 from core.models.model_file import Calibration
 from core.prediction.evaluating import Evaluation
 from core.prediction.predictor import probability_of
-from core.report import ERRORS_SHOWN, ReportSubject, build_report
+from core.report import ERRORS_SHOWN, ReportSubject, build_report, errors_title
 
 HOSTILE = "<script>alert(1)</script> <!-- </body> & \u2028 ![x](http://example.org/x.png)"
 
@@ -64,7 +64,7 @@ def test_a_report_holds_figures_and_charts_and_asks_for_nothing_outside() -> Non
     found = read(page)
     assert not found.links and "img" not in found.tags and "link" not in found.tags
     assert "default-src 'none'" in page
-    assert found.tags.count("figure") == 4 and page.count("vegaEmbed('#chart-") == 5
+    assert found.tags.count("figure") == 4 and page.count("vegaEmbed('#chart-") == 6
     assert "Accuracy" in found.words and "fitted on 400 validation reviews" in found.words
     assert len(page) < 5_000_000
 
@@ -79,7 +79,7 @@ def test_the_charts_are_written_so_that_no_word_ends_the_script() -> None:
     page = build_report(invent_subject(200))
     drawn = page.rpartition("<script>")[2].partition("</script>")[0]
     specs = re.findall(r"vegaEmbed\('#chart-\d+', (\{.*\}), \{actions", drawn)
-    assert len(specs) == 5 and all("layer" in json.loads(spec) for spec in specs)
+    assert len(specs) == 6 and all("layer" in json.loads(spec) for spec in specs)
     assert "<" not in drawn
 
 
@@ -104,3 +104,32 @@ def test_a_split_without_an_error_says_so() -> None:
     results = Results(labels, logits, probability_of(logits))
     subject = ReportSubject("m", "d", evaluation, results, subject.texts, ModelSettings(), None)
     assert read(build_report(subject)).words.count("No review was misread") == 2
+
+
+def test_a_chart_of_a_report_has_a_name_and_the_diagram_of_confidence_its_axis() -> None:
+    page = build_report(invent_subject(500))
+    assert page.count('role="img" aria-label="') == 6
+    drawn = page.rpartition("<script>")[2].partition("</script>")[0]
+    titles = [
+        layer["encoding"]["x"]["axis"].get("title")
+        for spec in re.findall(r"vegaEmbed\('#chart-\d+', (\{.*\}), \{actions", drawn)
+        for layer in json.loads(spec)["layer"]
+        if "axis" in layer["encoding"].get("x", {})
+    ]
+    assert titles.count("confidence") >= 2, "under the counts of the histogram and under those of the diagram"
+
+
+def test_errors_are_counted_as_one_all_or_some() -> None:
+    assert errors_title(1, 1) == "The one review that was misread"
+    assert errors_title(7, 7) == "All 7 errors, the most confident first"
+    assert errors_title(25, 1_986) == "The 25 most confident errors of 1,986"
+
+
+def test_a_report_of_one_review_speaks_of_one_review() -> None:
+    words = read(build_report(invent_subject(1, labels=np.ones(1, np.int64)))).words
+    assert "1 review." in words and "1 reviews" not in words
+
+
+def test_the_facts_of_a_review_have_their_names_with_them_where_the_head_of_the_table_has_no_room() -> None:
+    page = build_report(invent_subject(500))
+    assert '<table class="texts">' in page and 'data-name="confidence"' in page

@@ -80,7 +80,7 @@ def test_of_150_hostile_texts_what_is_shown_is_the_text_whatever_the_model(kind:
         shown = highlight(text, words, DARK)
         content = Content(shown)
         assert content.text == text.replace("\0", "\u2400"), ascii(text)
-        assert content.tags <= {"mark"}
+        assert content.tags <= {"mark", "span", "br"}, "the latter two where it has line breaks of HTML"
         marked += "<mark" in shown
     assert marked > 50, "the words of most of them are found and marked"
 
@@ -98,7 +98,7 @@ def test_half_of_a_surrogate_pair_is_shown_as_what_it_is_not() -> None:
 def test_any_words_leave_the_text_as_it_is(text: str, places: list[tuple[int, int, bool]]) -> None:
     words = [Word(start, start + size, known, True, size - 4.0) for start, size, known in sorted(places)]
     content = Content(highlight(text.replace("\0", ""), words, DARK))
-    assert content.text == text.replace("\0", "") and content.tags <= {"mark"}
+    assert content.text == text.replace("\0", "") and content.tags <= {"mark", "span", "br"}
 
 
 def test_what_html_cannot_hold_keeps_its_place() -> None:
@@ -118,3 +118,9 @@ def test_the_marks_say_side_strength_unknown_and_unread() -> None:
 def test_neighbours_of_one_style_share_a_mark() -> None:
     words = [Word(0, 3, True, True, 1.0), Word(4, 7, True, True, 1.0)]
     assert highlight("not bad", words, LIGHT).count("<mark") == 1
+
+
+def test_line_breaks_of_html_stay_in_the_text_and_break_the_line() -> None:
+    shown = highlight("One.<br /><br>Two.<brx>", (), LIGHT)
+    assert shown == 'One.<span class="rs-caption">&lt;br /&gt;&lt;br&gt;</span><br>Two.&lt;brx&gt;'
+    assert Content(shown).text == "One.<br /><br>Two.<brx>"

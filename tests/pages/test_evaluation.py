@@ -28,7 +28,7 @@ from core.prediction.evaluating import (
 )
 from core.prediction.explanation import read_text
 from core.prediction.predictor import Predictor
-from dashboard.evaluation.review_rows import csv_of_reviews, excerpt, search_texts
+from dashboard.evaluation.review_rows import csv_of_reviews, search_texts
 from dashboard.highlight import highlight
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -327,11 +327,6 @@ def test_the_download_holds_what_is_listed_and_no_formula() -> None:
     assert rows[1][:3] == ["1", "positive", "negative"] and rows[1][6] == 'a "quoted",\nfilm\ufffd'
     assert rows[2][0] == "0" and rows[2][6] == "'=HYPERLINK(1)" and float(rows[2][4]) == pytest.approx(0.8808, abs=1e-4)
     assert len(rows) == 3
-
-
-def test_an_excerpt_is_one_short_line() -> None:
-    assert excerpt("a\n\n b\t c") == "a b c"
-    assert excerpt("word " * 100) == ("word " * 100)[:200] + "…"
 
 
 def test_a_search_takes_its_words_literally() -> None:

@@ -59,7 +59,7 @@ def found(rate: float, flips: int, applied: int) -> dict:
 
 def test_it_starts_at_a_button_and_says_its_seed() -> None:
     app = open_section()
-    assert "500 reviews, drawn by seed 0, are changed in 8 ways and read again" in words_of(app)
+    assert "500 reviews are drawn by seed 0, changed in 8 ways and read again" in words_of(app)
     app.button(key="evaluation_robustness_start").click().run()
     assert "Waiting for its turn." in words_of(app)
     assert count_listed(app) > 0, "the reviews stay below"

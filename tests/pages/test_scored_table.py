@@ -225,14 +225,20 @@ def test_a_click_on_a_group_filters_and_a_second_one_takes_the_filter_away(demo:
     assert of_url(page, "c1") is None
 
 
-def test_a_stretch_drawn_over_time_and_a_dot_filter_by_days(demo: BulkJob) -> None:
+def test_a_stretch_drawn_over_time_takes_the_whole_of_each_month_whose_dot_is_in_it(demo: BulkJob) -> None:
     page = open_page(demo)
-    click(page, "time", box=[{"x": ["2024-05-03 10:00", "2024-07-01"]}], points=[{"customdata": 19_876}])
-    assert (of_url(page, "since"), of_url(page, "until")) == ("2024-05-03", "2024-07-01")
-    click(page, "time", points=[{"customdata": [19_844]}], box=[])
+    drawn = [{"x": ["2024-04-20 10:00", "2024-06-09"]}]
+    click(page, "time", box=drawn, points=[{"customdata": 19_875}, {"customdata": [19_844]}])
+    assert (of_url(page, "since"), of_url(page, "until")) == ("2024-05-01", "2024-06-30")
+    click(page, "time", box=drawn, points=[{"customdata": [19_844]}])
     assert (of_url(page, "since"), of_url(page, "until")) == ("2024-05-01", "2024-05-31")
-    click(page, "time", points=[{"customdata": [19_844]}], box=[])
+    click(page, "time", box=drawn, points=[{"customdata": [19_844]}])
     assert of_url(page, "dated") is None
+
+
+def test_a_stretch_of_time_without_a_dot_filters_by_its_own_days(demo: BulkJob) -> None:
+    page = click(open_page(demo), "time", box=[{"x": ["2024-05-03 10:00", "2024-05-09"]}], points=[])
+    assert (of_url(page, "since"), of_url(page, "until")) == ("2024-05-03", "2024-05-09")
 
 
 def test_clicks_on_scores_and_stars_combine(demo: BulkJob) -> None:

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs, settings
+from core.charts.themes import lifts_finding
 from core.config import preset_config, with_data
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
@@ -25,7 +26,6 @@ from dashboard.evaluation.themes import (
     found_caption,
     found_finding,
     found_frame,
-    lifts_finding,
     themes_frame,
 )
 from tests.pages.test_evaluation import count_listed, open_page, url, words_of

@@ -1,6 +1,5 @@
 """The threshold panel, and every page that follows what is saved there."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,10 @@ from core.data.labelled import fingerprint
 from core.data.sources import choose_split, load_columns
 from core.evaluation.thresholds import choose_band, choose_threshold, measure, sweep
 from core.files import write_json
-from core.job_folder import JobReporter
 from core.model_settings import ModelSettings, load_settings, save_settings, settings_file
 from core.prediction import evaluating
-from core.prediction.bulk_job import execute_bulk
 from core.prediction.evaluating import EvaluationJob, EvaluationRequest, create_evaluation_job, load_results
 from core.prediction.predictor import Predictor
-from core.prediction.uploads import find_upload, save_upload
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")
@@ -259,32 +255,3 @@ def test_a_changed_threshold_shows_on_the_prediction_page_and_at_home() -> None:
     assert "Too close to call, leaning positive" in said(read(app, MIDDLING + " "))
     home = read(open_page("home"), MIDDLING)
     assert "Positive, " in said(home) and "which counts as not sure" in said(home)
-
-
-def test_a_table_keeps_the_setting_that_it_was_scored_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    upload = save_upload(io.BytesIO(f"text\n{MIDDLING}\nA wonderful film.\n".encode()), "reviews.csv")
-
-    def start() -> Any:
-        app = press(open_page("prediction", view="file", upload=upload.upload_id), "Score this table")
-        found = find_upload(upload.upload_id)
-        assert found is not None
-        job = found.jobs[0]
-        execute_bulk(job, JobReporter(job))
-        return sound(app.run()), job
-
-    app, usual = start()
-    assert "divides at 0.50." in said(app) and "From 0.40 to 0.60" in said(app)
-    save_settings(
-        starter_sha(), ModelSettings(threshold=0.01, unsure_low=0.01, unsure_high=0.01, chosen_by="hand", n=9)
-    )
-    app = sound(app.run())
-    assert "divides at 0.50." in said(app), "the result stays as its file is"
-    assert "For this model it is threshold 0.01, never not sure now." in said(app)
-    app = press(app, "Score with that")
-    job = next(each for each in upload.jobs if each.job_id != usual.job_id)
-    execute_bulk(job, JobReporter(job))
-    app = sound(app.run())
-    assert "divides at 0.01." in said(app) and "No score is called not sure." in said(app)
-    assert job.result is not None and job.result.positive == 2 and job.result.not_sure == 0
-    assert job.scored_file.read_text().count("Positive") == 2
-    assert usual.scored_file.read_text().count("Positive") == 1

@@ -234,3 +234,10 @@ def test_the_first_column_shown_has_the_most_groups_and_is_neither_date_nor_star
     assert default_column(columns[:3]) == 2
     assert default_column(columns[:2]) == 1
     assert default_column(columns[:1]) is None and default_column([]) is None
+
+
+def test_a_year_that_nobody_can_mean_is_no_date() -> None:
+    assert parse_days(["1899-12-31", "1900-01-01", "2100-12-31", "2101-01-01"], "ISO8601").tolist() == [
+        NO_DAY, -25_567, 47_846, NO_DAY,
+    ]  # fmt: skip
+    assert find_date_format(["0202-05-01"] * 2 + ["2024-05-01"] * 98) == "ISO8601"

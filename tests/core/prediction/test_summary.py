@@ -274,3 +274,9 @@ def test_the_demo_table_by_every_column_and_unit_is_that_of_pandas_groupby(is_fi
                 assert row["share"] == count / n and (row["low"], row["high"]) == wilson_interval(count, n)
             else:
                 assert np.isnan(row["share"])
+
+
+def test_a_unit_that_gives_too_many_buckets_gives_way_to_a_coarser_one() -> None:
+    days = day_numbers(["1990-01-01", "2024-06-30"] * 30)
+    unit, frame = share_over_time(days, np.full(60, POSITIVE, np.int8), "day")
+    assert unit == "month" and len(frame) == 414
