@@ -12,6 +12,7 @@ from core.charts.tokens import Tokens
 from core.wording import interval_text, percent
 
 ROW_HEIGHT = 26
+LEAST_HEIGHT = 120  # below it the axis is cut off
 LONGEST_LABEL = 26
 DIMMED = 0.4
 
@@ -59,7 +60,7 @@ def plot_share_by_group(
     )  # fmt: skip
     for trace in figure.data[:2]:
         trace.update(unselected={"marker": {"opacity": 1}})
-    dress_plotly(figure, tokens, ROW_HEIGHT * len(frame) + 60)
+    dress_plotly(figure, tokens, max(ROW_HEIGHT * len(frame) + 60, LEAST_HEIGHT))
     figure.update_layout(
         margin={"l": 0, "r": 106, "t": 24, "b": 4}, dragmode=False, clickmode="event+select", barmode="overlay",
         annotations=_written(rows, places, strengths, whole, f"{whole_name} {percent(whole, 0)}", tokens),

@@ -49,7 +49,8 @@ def plot_share_over_time(
     )  # fmt: skip
     dress_plotly(figure, tokens, HEIGHT)
     low, high = frame["low"].min(), frame["high"].max()
-    figure.update_yaxes(tickformat=".0%", range=[max(low - 0.02, -0.02), min(high + 0.02, 1.02)], fixedrange=True, nticks=6)
+    reach = [max(low - 0.02, -0.02), min(high + 0.02, 1.02)]  # beyond the ends, so that a dot there is whole
+    figure.update_yaxes(tickformat=".0%", range=reach, fixedrange=True, nticks=6)
     figure.update_xaxes(
         tickformatstops=[
             {"dtickrange": [None, 86_400_000 * 27], "value": "%d %b"},

@@ -14,6 +14,7 @@ from dashboard import state
 from dashboard.bulk.choices import choose_columns, column_word, columns_from_url, ids_from_url, name_word
 from dashboard.bulk.preview import Preview
 from dashboard.bulk.reading import draw_reading
+from dashboard.bulk.rows import text_width
 from dashboard.components import draw_caption, draw_section, empty_box
 from dashboard.tokens import current_tokens
 
@@ -102,7 +103,8 @@ def draw_rows(preview: Preview, text: tuple[int, ...], ids: int | None) -> None:
     )
     st.dataframe(
         tinted, hide_index=True, row_height=38, height="content",
-        column_config=column_labels(preview.columns, shown, text), alt="The first rows of the file", key="preview",
+        column_config=column_labels(preview.columns, shown, frame, text), key="preview",
+        alt="The first rows of the file",
     )  # fmt: skip
     if len(shown) < len(preview.columns):
         draw_caption(f"The first {len(shown)} of {len(preview.columns):,} columns; all of them come back.")
@@ -113,9 +115,13 @@ def draw_rows(preview: Preview, text: tuple[int, ...], ids: int | None) -> None:
         st.html(f'<div class="rs rs-review">{escape(joined[:JOINED_CHARACTERS])}{more}</div>')
 
 
-def column_labels(columns: tuple[str, ...], shown: list[int], text: tuple[int, ...]) -> dict[str, Any]:
+def column_labels(
+    columns: tuple[str, ...], shown: list[int], frame: pd.DataFrame, text: tuple[int, ...]
+) -> dict[str, Any]:
     """Return the labels of a table's columns; the names themselves may be empty or stand twice."""
     return {
-        f"c{place}": st.column_config.TextColumn(name_word(columns[place]), width=420 if place in text else 130)
+        f"c{place}": st.column_config.TextColumn(
+            name_word(columns[place]), width=text_width(frame[f"c{place}"]) if place in text else 130
+        )
         for place in shown
     }

@@ -44,6 +44,10 @@ FORMAT_WORDS: dict[Format, str] = {
 EXTRAS: dict[Extra, str] = {
     "intensity": "intensity", "not_sure": "not sure", "share_read": "share read", "model": "model"
 }  # fmt: skip
+EXTRAS_HELP = (
+    "Intensity: the calibrated probability of positive. Not sure: whether the score is too close to call. Share read: "
+    "how much of the text the model could read. Model: which one it was."
+)
 
 
 def draw_downloads(job: BulkJob, mask: Mask | None, words: str) -> None:
@@ -104,7 +108,7 @@ def choose_file(job: BulkJob, result: BulkResult, mask: Mask | None, words: str)
     if preset in ("all", "scores", "filter"):
         extras = st.pills(
             "Columns besides sentiment, probability and confidence", list(EXTRAS), selection_mode="multi",
-            format_func=lambda each: EXTRAS[each], key=f"{key}_extras",
+            format_func=lambda each: EXTRAS[each], key=f"{key}_extras", help=EXTRAS_HELP,
         )  # fmt: skip
     draw_queue_refusal()
     try:
@@ -202,7 +206,12 @@ def draw_progress(export: ExportJob, place: str) -> None:
     """Draw how far a file is, in one of the two places that may show it."""
     progress = export.progress if export.state.status == "running" else None
     share = min(progress.done / progress.total, 1.0) if progress and progress.total else 0.0
-    with st.container(key=f"{place}-{export.job_id}", width=220):
-        st.progress(share, text="Making the file")
+    # In one row, as high as the button that takes its place.
+    row = st.container(
+        key=f"{place}-{export.job_id}", width="content", horizontal=True, vertical_alignment="center", wrap=False
+    )
+    with row:
+        with st.container(width=180):
+            st.progress(share, text="Making the file")
         if progress and progress.total > 200_000:
             st.button("Cancel", key=f"stop-{place}-{export.job_id}", type="tertiary", on_click=stop, args=(export,))

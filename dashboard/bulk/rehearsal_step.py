@@ -179,11 +179,11 @@ def draw_rejects(found: Rehearsal) -> None:
     each = ", ".join(f"{count:,} × {reason}" for reason, count in Counter(
         reject.reason for reject in found.rejects).most_common(3))  # fmt: skip
     lines = ", ".join(f"{reject.line:,}" for reject in found.rejects[:5])
-    more = "" if found.rejected <= 5 else " and more"
-    draw_caption(
-        f"{found.rejected:,} of the first {of:,} rows {'is' if found.rejected == 1 else 'are'} rejected: {each} "
-        f"(line {lines}{more}). They are listed with the result, never dropped."
-    )
+    lines = f"line{'' if found.rejected == 1 else 's'} {lines}{'' if found.rejected <= 5 else ' and more'}"
+    share = f"{found.rejected:,} of the first {of:,} rows {'is' if found.rejected == 1 else 'are'} rejected"
+    if not found.scored:
+        share = f"None of the first {plural(of, 'row')} can be scored"
+    draw_caption(f"{share}: {each} ({lines}). They are listed with the result, never dropped.")
 
 
 def draw_model_choice(request: BulkRequest) -> None:

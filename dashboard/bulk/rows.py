@@ -23,6 +23,7 @@ from dashboard.state import recall
 ORDERS: dict[Order, str] = {"negative": "Most negative", "positive": "Most positive", "unsure": "Least sure"}
 PAGE_ROWS, MOST_LISTED = 10, 500
 CELL_CHARACTERS = 2_000
+LONGEST_TITLE = 40  # characters
 MOST_COLUMNS = 3  # besides the texts
 
 
@@ -89,11 +90,16 @@ def draw_page(job: BulkJob, facets: Facets, chosen: RowFilter, shown: "np.ndarra
         ),
     }
     for name, label in named.items():
-        config[name] = st.column_config.TextColumn(label, width="large" if name in texts else 130)
+        config[name] = st.column_config.TextColumn(label, width=text_width(cells[name]) if name in texts else 130)
     st.dataframe(
         frame, hide_index=True, row_height=38, height="content", column_config=config,
         key=filters.chart_key("rows"), alt="Reviews",
     )  # fmt: skip
+
+
+def text_width(cells: "pd.Series[str]") -> int:
+    """Return how wide a column of texts is drawn: a narrow one of titles leaves room for the texts themselves."""
+    return 400 if cells.str.len().max() > LONGEST_TITLE else 170
 
 
 def extra_columns(job: BulkJob, facets: Facets, chosen: RowFilter, without: set[int]) -> list[int]:

@@ -46,7 +46,7 @@ def draw_scores(job: BulkJob, chosen: RowFilter) -> None:
     if chosen.side:
         finding = f"{plural(counts.scored, 'review')} read as {chosen.side}"
     draw_chart_title(
-        finding, f"Scores: n = {counts.scored:,} rows by probability of positive. Click a bar to read its rows."
+        finding, f"Scores: n = {plural(counts.scored, 'row')} by probability of positive. Click a bar to read its rows."
     )
     st.vega_lite_chart(
         chart, theme=None, on_select="rerun", key=chart_key("scores"),

@@ -11,7 +11,6 @@ from core.prediction.bulk_job import BulkJob, BulkResult
 from core.prediction.bulk_looks import LookJob, LookRequest, WordsFound, create_look
 from core.prediction.facets import Facets
 from core.prediction.row_filter import RowFilter, describe_filter
-from core.wording import plural
 from dashboard.bulk import filters
 from dashboard.bulk.groups import take_choice
 from dashboard.bulk.look_box import draw_until_looked
@@ -19,11 +18,12 @@ from dashboard.bulk.shares import without_scores
 from dashboard.bulk.steps import queue_again
 from dashboard.bulk.tables import draw_as_table
 from dashboard.cache import words_chart
-from dashboard.components import draw_chart_title, empty_box
+from dashboard.components import about_duration, draw_chart_title, empty_box
 from dashboard.tokens import current_tokens
 
 AGAINST: dict[filters.Against, str] = {"sides": "Positive or negative", "rest": "These or the rest"}
 FEW_ROWS = 20_000  # so many texts are looked through without asking
+READ_A_SECOND = 50_000  # texts of some seventy words, on two cores
 
 
 def draw_words(job: BulkJob, result: BulkResult, chosen: RowFilter) -> None:
@@ -50,9 +50,10 @@ def draw_words(job: BulkJob, result: BulkResult, chosen: RowFilter) -> None:
 
 def draw_offer(look: LookJob, result: BulkResult) -> None:
     """Draw what stands here before the words of a large table are looked for."""
+    time = about_duration(result.rows / READ_A_SECOND)
     with empty_box(
         "words", "The words that set these rows apart stand here.",
-        f"The texts of all {result.rows:,} rows are read for it, about {max(round(result.rows / 100_000), 1)} s a GB.",
+        f"The texts of all {result.rows:,} rows are read for it, which takes {time}.",
     ):  # fmt: skip
         st.button("Look for words", key="file_words_start", on_click=queue_again, args=(look,))
 

@@ -368,8 +368,10 @@ def score_sentence(found: Adjudication) -> str:
         return "It will stand beside the raw score as soon as a label is judged."
     suspects, sample = found.suspects, found.sample
     left, unsure = found.disagreements - suspects.n, suspects.unsure + found.seen.unsure
-    said = [several(suspects.wrong, "suspect's label is wrong: it counts", "suspects' labels are wrong: they count")]
-    said[0] += " as right."
+    said = ["No suspect's label is judged wrong yet."]
+    if suspects.wrong:
+        right = several(suspects.wrong, "suspect's label is wrong: it counts", "suspects' labels are wrong: they count")
+        said = [f"{right} as right."]
     if unsure:
         said.append(several(unsure, "label cannot be told and is", "labels cannot be told and are") + " left out.")
     if left:

@@ -110,3 +110,12 @@ def post(port: int, body: dict[str, str], **headers: str) -> tuple[int, dict[str
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def test_what_arrow_frees_goes_back_to_the_system() -> None:
+    code = (
+        "import pyarrow; from dashboard.server import return_freed_memory; return_freed_memory();"
+        "print(pyarrow.default_memory_pool().backend_name)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip().splitlines()[-1] == "system"

@@ -300,7 +300,7 @@ def test_a_group_is_set_from_the_rest_by_its_words(demo: BulkJob) -> None:
     take_looks(demo)
     page.run()
     assert "Most telling of product Copper Saints: “" in words_of(sound(page))
-    assert "64 rows of these" in words_of(page)
+    assert "1,136 rows of the rest and 64 of these" in words_of(page)
 
 
 def test_other_columns_units_orders_and_pages_stand_in_the_url(demo: BulkJob) -> None:
