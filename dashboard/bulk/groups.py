@@ -2,16 +2,15 @@
 
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from core.charts.bulk_groups import group_name
 from core.charts.dress import PLOTLY_CONFIG
 from core.prediction.bulk_job import BulkJob
 from core.prediction.facets import Facets
+from core.prediction.findings import groups_finding
 from core.prediction.row_filter import RowFilter
 from core.prediction.summary import least_rows
-from core.wording import percent
 from dashboard.bulk import filters
 from dashboard.bulk.shares import left_out_words, without_scores
 from dashboard.bulk.tables import draw_as_table, shares_frame
@@ -47,19 +46,6 @@ def draw_groups(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
         selection_mode="points", alt=f"Share positive by group, highest first, of {len(frame)} groups.",
     )  # fmt: skip
     draw_as_table("groups", lambda: shares_frame(names, "Group", frame))
-
-
-def groups_finding(frame: pd.DataFrame, whole: float | None) -> str:
-    """Say which group is clearly liked least, or most, or that none differs."""
-    alone = frame[frame["pooled"] == 0]
-    if alone.empty or whole is None:
-        return "No value has rows enough to stand alone"
-    last, first = alone.iloc[-1], alone.iloc[0]
-    if last["high"] < whole:
-        return f"Least positive: {group_name(last['group'], 0)[:60]}, {percent(last['share'], 0)}"
-    if first["low"] > whole:
-        return f"Most positive: {group_name(first['group'], 0)[:60]}, {percent(first['share'], 0)}"
-    return "No group differs clearly from all together"
 
 
 def draw_column_choice(label: str, job: BulkJob, facets: Facets, places: list[int], now: int, name: str) -> None:

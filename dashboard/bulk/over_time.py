@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from core.charts.bulk_time import TIME_FORMATS
@@ -10,9 +9,10 @@ from core.charts.dress import PLOTLY_CONFIG
 from core.evaluation.shares import UNITS
 from core.prediction.bulk_job import BulkJob
 from core.prediction.facets import DATE_FORMATS, Facets
+from core.prediction.findings import time_finding
 from core.prediction.row_filter import RowFilter
-from core.prediction.summary import change_over_time, least_in_bucket
-from core.wording import percent, plural
+from core.prediction.summary import least_in_bucket
+from core.wording import plural
 from dashboard.bulk import filters
 from dashboard.bulk.groups import draw_column_choice, take_choice
 from dashboard.bulk.shares import left_out_words, without_scores
@@ -69,17 +69,3 @@ def draw_time(job: BulkJob, facets: Facets, chosen: RowFilter) -> None:
             [start.strftime(TIME_FORMATS[unit]) for start in frame["start"]], unit.capitalize(), frame
         ),
     )
-
-
-def time_finding(frame: pd.DataFrame) -> str:
-    """Say whether the share moved between the first and the second half of the time, and whether chance explains it."""
-    change = change_over_time(frame)
-    if change is None:
-        return "Too short a time to compare"
-    earlier, later = percent(change.earlier, 0), percent(change.later, 0)
-    halves = f"from {earlier} in the first half to {later} in the second"
-    if earlier == later:
-        halves = f"{later} in both halves"
-    if change.low <= 0 <= change.high:
-        return f"No clear change: {halves}"
-    return f"{'Fell' if change.later < change.earlier else 'Rose'} {halves}"

@@ -5,9 +5,10 @@ import streamlit as st
 
 from core.prediction.bulk_job import BulkJob
 from core.prediction.facets import Facets
+from core.prediction.findings import agreement_finding
 from core.prediction.row_filter import Disagreement, RowFilter, first_high, last_low
 from core.prediction.star_agreement import StarAgreement
-from core.wording import DASH, interval_text, percent, plural
+from core.wording import DASH, plural
 from dashboard.bulk import filters
 from dashboard.bulk.groups import draw_column_choice
 from dashboard.bulk.tables import draw_as_table
@@ -53,13 +54,6 @@ def draw_door(
         icon=":material/close:" if is_open else None,
         args=(job, facets, chosen.with_stars(place, None, None if is_open else kind)),
     )  # fmt: skip
-
-
-def agreement_finding(found: StarAgreement) -> str:
-    """Say how often stars and text agree."""
-    if found.share is None or found.interval is None:
-        return "No row has both clear stars and a sure score"
-    return f"Stars and text agree in {percent(found.share)} ({interval_text(*found.interval)})"
 
 
 def agreement_caption(found: StarAgreement) -> str:

@@ -60,6 +60,20 @@ def test_a_cell_leads_to_its_reviews_and_a_row_to_the_whole_text(server: Server,
     expect(drawer.locator("mark").first).to_be_visible()
 
 
+def test_on_a_phone_every_section_can_be_reached(server: Server, run: Run, page: Page) -> None:
+    with workspace_of(server):
+        run_job(queue_evaluation(run.run_id, run.settings.config, "test").path)
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{server.url}/evaluation?model={run.run_id}")
+    names = page.locator(".st-key-evaluation_section_choice [role=radio]")
+    expect(names).to_have_count(8, timeout=60_000)
+    for place in range(8):
+        box = names.nth(place).bounding_box()
+        assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= 420
+    names.filter(has_text="Intensity").click()
+    expect(page.get_by_text("comes without stars")).to_be_visible()
+
+
 def test_without_data_or_training_it_shows_the_way_on(server: Server, page: Page) -> None:
     page.goto(f"{server.url}/evaluation?model=starter")
     expect(page.get_by_role("button", name=re.compile("^Score|^Train")).first).to_be_visible(timeout=60_000)
@@ -75,6 +89,7 @@ def test_a_changed_threshold_is_followed_on_the_prediction_page(server: Server, 
     opener.click()
     panel = page.get_by_text("Where a probability becomes a verdict")
     expect(panel).to_be_visible()
+    expect(page.get_by_role("button", name="Use this")).to_be_in_viewport()
     thumb = page.get_by_role("slider", name="A verdict is positive above")
     expect(thumb).to_be_visible()  # the validation reviews were scored with the test split
     thumb.focus()
@@ -212,6 +227,14 @@ def test_the_drawer_is_turned_by_keys_scores_a_changed_text_and_survives_a_reloa
     expect(changed).to_be_visible()
     expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible()
     assert drawer.get_by_role("button", name="Take this verdict back").count() == 0, "typing 1, 2 or 3 is no verdict"
+
+    # Far down in one review, the way to the next is in sight, and the next one begins at its top.
+    expect(drawer.get_by_role("button", name=re.compile("^Next review"))).to_be_in_viewport()
+    changed.scroll_into_view_if_needed()
+    expect(drawer.get_by_text("4 of 1,200 listed")).not_to_be_in_viewport()
+    drawer.get_by_role("button", name=re.compile("^Next review")).click()
+    expect(drawer.get_by_text("5 of 1,200 listed")).to_be_in_viewport()
+    drawer.get_by_role("button", name=re.compile("^Previous")).click()
 
     page.reload()
     expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible(timeout=60_000)

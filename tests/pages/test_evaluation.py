@@ -303,7 +303,7 @@ def test_one_label_or_one_review_gives_dashes_with_reasons(monkeypatch: pytest.M
     evaluate_split(Predictor.load("starter"), rows, "f" * 64, "test")
     app = open_page(evaluation_show="all")
     auc = next(metric for metric in app.metric if metric.label == "ROC AUC")
-    assert auc.value == "–" and "needs both labels" in auc.delta
+    assert (auc.value, auc.delta, auc.help) == ("–", "needs both labels", "Undefined: it needs both labels.")
     assert count_listed(app) == len(labels)
     curves = open_page(evaluation_section="confidence", evaluation_show="all")
     assert "No ROC curve" in words_of(curves)

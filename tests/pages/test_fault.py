@@ -388,3 +388,17 @@ def test_labels_of_a_table_of_one_s_own_are_judged_and_never_feed_training() -> 
     press(app, "label")
     assert [place[0] for place in read_reviews(home)] == ["all"]
     assert "No label of the training set is judged wrong yet" in words_of(app)
+
+
+def test_the_cards_say_what_lies_in_them_also_where_nothing_is_suspected() -> None:
+    assert deal_sentence(0, 1).startswith("No review is read otherwise than labelled. The cards are 1 agreement drawn")
+    assert deal_sentence(1, 20).startswith("1 suspect, read otherwise than labelled")
+    assert "among them 20 agreements drawn at random" in deal_sentence(40, 20)
+
+
+def test_no_suspect_is_said_to_be_wrong_before_one_is() -> None:
+    wrong = np.array([True, True, False, False])
+    found = adjudicate(wrong, np.array([LABEL_RIGHT, UNREAD, UNREAD, UNREAD], np.int8))
+    assert score_sentence(found).startswith("No suspect's label is judged wrong yet. 1 suspect not read yet")
+    found = adjudicate(wrong, np.array([LABEL_WRONG, UNREAD, UNREAD, UNREAD], np.int8))
+    assert score_sentence(found).startswith("1 suspect's label is wrong: it counts as right.")

@@ -374,7 +374,7 @@ def test_rejected_rows_are_listed_with_line_reason_and_content(demo: BulkJob) ->
     page.run()
     reasons, rejected = (each.value for each in sound(page).dataframe if "Reason" in each.value.columns)
     assert reasons["Rows"].tolist() == [1, 1]
-    assert rejected.to_numpy().tolist() == [[3, "no text", ""], [4, "3 fields where the header has 2", "a,b,c"]]
+    assert rejected.to_numpy().tolist() == [[2, 3, "no text", ""], [3, 4, "3 fields where the header has 2", "a,b,c"]]
 
 
 def test_a_threshold_set_since_is_said_and_can_be_scored_with(demo: BulkJob) -> None:

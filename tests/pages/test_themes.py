@@ -217,6 +217,9 @@ def test_a_model_without_an_error_gets_a_sentence_and_no_job(section: str | None
     score(np.zeros(1_200, bool))
     app = open_section(section)
     assert "nothing that misread reviews have in common" in words_of(app) and jobs.list_waiting("quick") == []
+    assert "All 1,200 reviews were read as labelled." in words_of(app) and "No review matches" not in words_of(app)
+    app.button(key="evaluation_list_all").click().run()
+    assert not app.exception and count_listed(app) == 1_200
 
 
 def test_a_model_that_is_always_wrong_is_stood() -> None:

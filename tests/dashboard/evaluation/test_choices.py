@@ -2,8 +2,11 @@
 
 import pytest
 
+from core.config import preset_config, with_data
 from core.evaluation.selection import Selection
-from dashboard.evaluation.choices import open_bin, open_surest, open_threshold
+from dashboard.evaluation.choices import ALL, DataChoice, open_bin, open_surest, open_threshold
+from dashboard.evaluation.themes import FOUND, open_found
+from dashboard.state import remember
 
 
 def cell(**fields: object) -> dict[str, object]:
@@ -33,3 +36,20 @@ def test_a_click_beside_a_mark_changes_nothing(clicked: dict[str, list[object]])
     selection = Selection(confidence=3, at_least=0.5)
     assert open_threshold(selection, clicked) == open_surest(selection, clicked) == open_bin(selection, clicked)
     assert open_threshold(selection, clicked) == selection
+
+
+def test_a_data_set_is_called_by_its_name_and_a_table_by_its_file_as_that_is_written() -> None:
+    config = preset_config("fast")
+    table = with_data(config, "/somewhere/my_reviews.csv", "text", "label")
+    assert DataChoice("table", ALL, table).title == "my_reviews.csv, all rows"
+    assert DataChoice("table", "test", table).title == "my_reviews.csv, test"
+    assert DataChoice("demo", "valid", with_data(config, "demo")).title == "Demo corpus, validation"
+    assert DataChoice("imdb", "test", with_data(config, "imdb")).title == "IMDB, test"
+
+
+@pytest.mark.parametrize("clicked", [{"rows": [1]}, {"rows": [], "cells": [[1, "Lift"]]}])
+def test_a_word_that_was_found_is_read_from_any_cell_of_its_row(clicked: dict[str, list[object]]) -> None:
+    remember(FOUND, ["lantern", "not good"])
+    found = open_found(Selection(), clicked)
+    assert found.token == "not good"
+    assert open_found(found, clicked).token == ""
