@@ -53,8 +53,10 @@ button[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"]
 @media (max-width: 640px) {{ .rs-two-lines {{ min-height: 4.4em; }} .rs-three-lines {{ min-height: 5.9em; }} }}
 .st-key-forecast-chart {{ min-height: 150px; }}
 .st-key-queue {{ max-width: 46rem; }}
-[class*="st-key-evaluation_drawer_body"] {{ max-height: calc(100dvh - 11.5rem); overflow-y: auto; padding-right: 0.5rem; }}
-.st-key-evaluation_section_choice [role="radiogroup"] {{ flex-wrap: wrap; overflow: visible; }}
+[class*="st-key-evaluation_drawer_body"] {{ max-height: calc(100dvh - 11.5rem); overflow-y: auto;
+  padding-right: 0.5rem; }}
+.st-key-evaluation_section_choice [role="radiogroup"], .st-key-prediction_example [role="radiogroup"] {{
+  flex-wrap: wrap; overflow: visible; }}
 .rs-turn {{ display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 1em; }}
 .rs-turn p {{ flex: 1 1 11rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .rs-turn p.rs-caption {{ flex: 0 1 15rem; }}

@@ -71,7 +71,7 @@ def draw_history(box: str, example: str) -> None:
         on_select=partial(read_again, key, [text for text, _ in rows], box, example), selection_mode="single-row",
         alt="Texts read in this tab, newest first", column_config={
             "Verdict": st.column_config.TextColumn(width=90),
-            "Probability": st.column_config.TextColumn(width=95, help="The probability of positive"),
+            "Probability": st.column_config.TextColumn("Positive", width=95, help="The probability of positive"),
             "Review": st.column_config.TextColumn(width="large"),
             "Model": st.column_config.TextColumn(width="small"),
         },

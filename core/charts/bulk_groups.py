@@ -41,7 +41,7 @@ def plot_share_by_group(
     colours = [tokens.quiet if pooled else tokens.positive for pooled in frame["pooled"]]
     hover = [f"{escape(name, quote=False)}<br>{share_words(row)}" for name, row in zip(names, rows, strict=True)]
     low, high = min(frame["low"].min(), whole), max(frame["high"].max(), whole)
-    first, last = max(low - 0.03, -0.01), min(high + 0.03, 1.01)
+    first, last = max(low - 0.03, -0.03), min(high + 0.03, 1.03)
     figure = go.Figure()
     figure.add_bar(
         x=frame["high"] - frame["low"], base=frame["low"], y=places, orientation="h", width=0.28,

@@ -11,6 +11,7 @@ import selectors
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -177,13 +178,14 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the parent asks; return 0, or ``REFUSED`` after one sentence on the error stream."""
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    warnings.simplefilter("ignore")  # openpyxl's would stand before the sentence
     task, source, target = arguments[0], Path(arguments[1]), Path(arguments[2])
     try:
         if task == "sheets":
             from core.data.workbook import Workbook
 
-            with Workbook(source, _tell) as workbook:
-                write_json(target, workbook.sheets)
+            with source.open("rb") as file:
+                write_json(target, Workbook(file, source.name, _tell).sheets)
         else:
             write_copy(source, target, arguments[3], TableOptions.model_validate_json(arguments[4]))
     except MemoryError:
@@ -225,7 +227,7 @@ def write_copy(source: Path, target: Path, kind: str, options: TableOptions) -> 
         TableError: The file is damaged, or cannot be read within the limits.
         ReviewscopeError: The copy cannot be written.
     """
-    with OPENERS[kind](source, options, target.parent) as table:
+    with OPENERS[kind](source, options) as table:
         columns = table.table_format.columns
         if flaw := _find_flaw(columns):
             raise TableError(f"{shown(source.name)}: the column names cannot be read: {flaw}. Rename them.")
@@ -287,7 +289,7 @@ def _write_reject(writer: TableWriter, reject: Reject, width: int) -> None:
 
 
 @contextmanager
-def _open_json_lines(source: Path, options: TableOptions, _: Path) -> Iterator[OpenTable]:
+def _open_json_lines(source: Path, options: TableOptions) -> Iterator[OpenTable]:
     from core.data.json_lines import JsonLines
 
     lines = JsonLines(source, options.encoding)
@@ -301,7 +303,7 @@ def _open_json_lines(source: Path, options: TableOptions, _: Path) -> Iterator[O
 
 
 @contextmanager
-def _open_parquet(source: Path, _: TableOptions, __: Path) -> Iterator[OpenTable]:
+def _open_parquet(source: Path, _: TableOptions) -> Iterator[OpenTable]:
     from core.data.parquet_rows import ParquetRows
 
     table = ParquetRows(source)
@@ -309,12 +311,13 @@ def _open_parquet(source: Path, _: TableOptions, __: Path) -> Iterator[OpenTable
 
 
 @contextmanager
-def _open_sheet(source: Path, options: TableOptions, folder: Path) -> Iterator[OpenTable]:
+def _open_sheet(source: Path, options: TableOptions) -> Iterator[OpenTable]:
     from core.data.workbook import Workbook
 
-    with Workbook(source, _tell) as workbook:
+    with source.open("rb") as file:
+        workbook = Workbook(file, source.name, _tell)
         name = options.sheet or workbook.first_visible
-        rows = workbook.rows(name, folder)
+        rows = workbook.rows(name)
         first_rows = list(islice(rows, SNIFFED_RECORDS))
         where = f"{shown(source.name)}, sheet {shown(name)}"
         if not first_rows:
@@ -352,7 +355,7 @@ def _spread(row: "SheetRow", area: range) -> list[str]:
 
 def _sheet_records(rows: Iterable["SheetRow"], area: range, before: int) -> Iterator[Row | Reject]:
     """Give every row behind the row ``before``; one without a cell is a row only where there is one column."""
-    from core.data.workbook import column_letters
+    from openpyxl.utils import get_column_letter
 
     for row in rows:
         for blank in range(before + 1, row.number):
@@ -361,8 +364,8 @@ def _sheet_records(rows: Iterable["SheetRow"], area: range, before: int) -> Iter
         outside = [column for column in row.cells if column not in area]
         if row.flaw or outside:
             reason = row.flaw or (
-                f"a value in column {column_letters(outside[0])}, where the table has columns "
-                f"{column_letters(area[0])} to {column_letters(area[-1])}"
+                f"a value in column {get_column_letter(outside[0] + 1)}, where the table has columns "
+                f"{get_column_letter(area[0] + 1)} to {get_column_letter(area[-1] + 1)}"
             )
             yield Reject(row.number, reason, ",".join(row.cells.values()))
         else:

@@ -35,6 +35,7 @@ from core.prediction.summary import (
     share_over_time,
     sides_of,
 )
+from core.prediction.trust import guess_label_column, measure_agreement, propose_meanings
 from core.wording import DASH, interval_text, percent, plural
 
 MOST_COLUMNS = 6
@@ -69,6 +70,7 @@ def build_report(job: BulkJob) -> str:
         sides = sides_of(logits, job.request.cutoffs)
         sections += [
             _shares(result, job.request.cutoffs, logits, sides, page),
+            _measured(job, result, logits),
             _trust(result.fit),
             _groups(job, result, sides, page),
             _dates(job, result, sides, page),
@@ -123,6 +125,28 @@ def _shares(result: BulkResult, cutoffs: Cutoffs, logits: Numbers, sides: NDArra
         [plot_score_histogram(frame, LIGHT)],
     )
     return f'<section class="pair">{shares}{scores}</section>\n'
+
+
+def _measured(job: BulkJob, result: BulkResult, logits: Numbers) -> str:
+    """Say how many are right by a column of labels or stars, where the table has one."""
+    facets = result.facets
+    place = guess_label_column(facets.columns, facets.values, facets.starred)
+    if place is None:
+        return ""
+    values = facets.values[place] or ()
+    codes = read_facet(job.facets_file, f"f{place}")
+    found = measure_agreement(logits, codes, values, propose_meanings(values), job.request.cutoffs)
+    accuracy = found.metrics["accuracy"]
+    if accuracy.value is None or accuracy.low is None or accuracy.high is None:
+        return ""
+    out = found.left_out + found.unread
+    rest = f" {plural(out, 'row')} with another value or none {'does' if out == 1 else 'do'} not count." if out else ""
+    return (
+        f"<section><h2>{percent(accuracy.value)} right ({interval_text(accuracy.low, accuracy.high)})</h2>"
+        f"<p>Measured against the file's own column “{escape(facets.name(place))}”, n = {found.n:,} rows; 95 % Wilson "
+        f"interval. Always to say the commoner label would be right in {percent(found.commonest)}.{rest}</p>"
+        "</section>\n"
+    )
 
 
 def _trust(fit: Fit | None) -> str:

@@ -28,7 +28,10 @@ def time_finding(frame: pd.DataFrame) -> str:
     change = change_over_time(frame)
     if change is None:
         return "Too short a time to compare"
-    halves = f"from {percent(change.earlier, 0)} in the first half to {percent(change.later, 0)} in the second"
+    earlier, later = percent(change.earlier, 0), percent(change.later, 0)
+    halves = f"from {earlier} in the first half to {later} in the second"
+    if earlier == later:
+        halves = f"{later} in both halves"
     if change.low <= 0 <= change.high:
         return f"No clear change: {halves}"
     return f"{'Fell' if change.later < change.earlier else 'Rose'} {halves}"

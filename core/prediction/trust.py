@@ -1,7 +1,7 @@
 """How many of a file's verdicts are right: by labels that stand in it, or by a reader's, of 50 rows drawn at random."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import lgamma, log
@@ -179,6 +179,22 @@ def find_label_columns(columns: Sequence[str], values: Sequence[Sequence[str] | 
 def is_named_label(name: str) -> bool:
     """Tell whether a column's name is a usual one for labels."""
     return normalise_label(name) in LABEL_COLUMNS
+
+
+def guess_label_column(
+    columns: Sequence[str], values: Sequence[Sequence[str] | None], starred: Collection[int]
+) -> int | None:
+    """Return the place of the column whose labels are measured against unasked, or None.
+
+    Its name says that it holds labels, or it holds stars: "yes" and "no" may answer any question.
+
+    Args:
+        columns: Their names.
+        values: The different values of each, or None of too many.
+        starred: Places of the columns that hold stars.
+    """
+    places = find_label_columns(columns, values)
+    return next((place for place in places if place in starred or is_named_label(columns[place])), None)
 
 
 def measure_agreement(

@@ -30,13 +30,13 @@ def draw_rejects(job: BulkJob, result: BulkResult) -> None:
         cells = load_cells(job, first, ("line", "reason", "content"), CELL_CHARACTERS)
         more = f"The first {MOST_REJECTS} of {result.rejected:,}. " if len(first) < result.rejected else ""
         draw_caption(
-            f"{more}Row counts the rows of the table, line the lines of the file as it came, where a row may take several; "
-            "content is what stands there where it fits no column."
+            f"{more}Row counts the rows of the table; line counts those of the file as it came, of which a row may "
+            "take several. Content is what stands there where it fits no column."
         )
         cells.insert(0, "row", first + 1)
         st.dataframe(
-            cells.rename(columns={"row": "Row", "line": "Line", "reason": "Reason", "content": "Content"}), hide_index=True,
-            row_height=38, height="content" if len(cells) <= PAGE_ROWS else 420, key="file_rejected",
+            cells.rename(columns=str.capitalize), hide_index=True, row_height=38,
+            height="content" if len(cells) <= PAGE_ROWS else 420, key="file_rejected",
             column_config={"Row": st.column_config.NumberColumn(width=80, format="localized"),
                            "Line": st.column_config.NumberColumn(width=80, format="localized"),
                            "Reason": st.column_config.TextColumn(width="medium")},

@@ -19,7 +19,7 @@ from core.prediction.trust import (
     add_label,
     estimate_accuracy,
     find_label_columns,
-    is_named_label,
+    guess_label_column,
     propose_meanings,
     read_labels,
     seed_of,
@@ -76,17 +76,12 @@ def draw_trust(job: BulkJob, result: BulkResult) -> None:
 
 
 def label_column(job: BulkJob, facets: Facets) -> int | None:
-    """Return the place of the column whose labels are measured against; the URL may name it, or that it is none.
-
-    One is guessed where its name says that it holds labels, or it holds stars: "yes" and "no" may answer any question.
-    """
-    places = find_label_columns(facets.columns, facets.values)
+    """Return the place of the column whose labels are measured against; the URL may name it, or that it is none."""
     asked = from_url(PREFIX + LABELS) if from_url(PREFIX + "of") == job.job_id else None
     if asked is not None:
         place = place_of(asked, len(facets.columns))
-        return place if place in places else None
-    starred = facets.starred
-    return next((each for each in places if each in starred or is_named_label(facets.columns[each])), None)
+        return place if place in find_label_columns(facets.columns, facets.values) else None
+    return guess_label_column(facets.columns, facets.values, facets.starred)
 
 
 def draw_column_choice(job: BulkJob, facets: Facets, column: int | None) -> None:

@@ -69,7 +69,7 @@ def test_on_a_phone_every_section_can_be_reached(server: Server, run: Run, page:
     expect(names).to_have_count(8, timeout=60_000)
     for place in range(8):
         box = names.nth(place).bounding_box()
-        assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= 420
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 420
     names.filter(has_text="Intensity").click()
     expect(page.get_by_text("comes without stars")).to_be_visible()
 

@@ -14,7 +14,7 @@ from core import jobs, settings
 from core.config import preset_config, with_data, with_settings
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import choose_split, load_columns
-from core.evaluation.adjudication import deal
+from core.evaluation.adjudication import LABEL_RIGHT, LABEL_WRONG, UNREAD, adjudicate, deal
 from core.evaluation.selection import Results
 from core.evaluation.suspects import rank_suspects
 from core.jobs import run_job
@@ -32,6 +32,7 @@ from core.prediction.evaluating import evaluate_split, load_results
 from core.prediction.predictor import Predictor
 from core.prediction.uploads import save_upload
 from core.runs import Run, create_run, list_runs
+from dashboard.evaluation.fault import deal_sentence, score_sentence
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not settings.STARTER_FILE.exists(), reason="the starter model is not installed")

@@ -21,6 +21,7 @@ from core.prediction.bulk_looks import LookJob, execute_look
 from core.prediction.predictor import Predictor, probability_of
 from core.prediction.uploads import save_upload
 from core.wording import interval_text, percent
+from dashboard.bulk.rows import text_width
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT, PRODUCT, DATE, STARS = 4, 1, 2, 3
@@ -234,6 +235,10 @@ def test_a_stretch_drawn_over_time_takes_the_whole_of_each_month_whose_dot_is_in
     assert (of_url(page, "since"), of_url(page, "until")) == ("2024-05-01", "2024-05-31")
     click(page, "time", box=drawn, points=[{"customdata": [19_844]}])
     assert of_url(page, "dated") is None
+
+
+def test_a_column_of_titles_leaves_room_for_the_texts() -> None:
+    assert text_width(pd.Series(["Great", "", "Never again"])) < text_width(pd.Series(["Great", "x" * 60]))
 
 
 def test_a_stretch_of_time_without_a_dot_filters_by_its_own_days(demo: BulkJob) -> None:

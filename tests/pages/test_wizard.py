@@ -156,6 +156,13 @@ def test_a_table_goes_from_upload_through_rehearsal_to_its_result() -> None:
     assert "121 rows in" in texts(sound(page))
 
 
+def test_a_rehearsal_without_a_text_says_that_no_row_can_be_scored() -> None:
+    page = open_page()
+    page.file_uploader[0].upload("blank.csv", b"id,text\n1,\n2, \n").run()
+    said = texts(run_rehearsals(page))
+    assert "None of the first 2 rows can be scored: 2 × no text (lines 2, 3)." in said
+
+
 def test_one_filled_button_stands_on_the_page() -> None:
     page = run_rehearsals(open_page(upload=saved().upload_id))
     assert [each.key for each in page.button if each.proto.type == "primary"] == ["score"]

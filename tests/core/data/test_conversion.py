@@ -26,7 +26,7 @@ from core.data.conversion import (
     write_copy,
 )
 from core.data.tables import Reject, Row, TableFormat, TableOptions, detect_kind, read_rows
-from core.data.workbook import Workbook, column_letters
+from core.data.workbook import Workbook
 from core.errors import TableError
 from tests.core.data.awkward_kinds import HEADER, json_lines, number_cell, sheet_row, text_cell, workbook, zip_bomb
 

@@ -81,6 +81,11 @@ def test_the_shares_of_the_page_are_those_of_pandas_groupby() -> None:
     by_month = rows.groupby(rows["date"].str[:7])["positive"].agg(["size", "sum"]).loc["2024-03"]
     assert f"Mar 2024{by_month['size']}{by_month['sum']}{percent(by_month['sum'] / by_month['size'])}" in found.words
     assert "Stars and text agree in" in found.words and "starter" in found.words
+    clear = rows.assign(verdict=probability_of(logits) > 0.5)[rows["stars"] != "3"]
+    right = int((clear["verdict"] == clear["stars"].isin(["4", "5"])).sum())
+    low, high = wilson_interval(right, len(clear))
+    assert f"{percent(right / len(clear))} right ({interval_text(low, high)})" in found.words
+    assert f"the file's own column “stars”, n = {len(clear):,} rows" in found.words
 
 
 def test_nothing_is_fetched_and_no_review_is_in_it() -> None:

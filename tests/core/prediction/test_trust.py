@@ -20,6 +20,7 @@ from core.prediction.trust import (
     estimate_accuracy,
     exact_interval,
     find_label_columns,
+    guess_label_column,
     measure_agreement,
     propose_meanings,
     read_labels,
@@ -41,6 +42,12 @@ def test_a_column_called_label_comes_before_stars_and_stars_before_yes_and_no() 
     values = [("no", "yes"), STARS, ("negative", "positive"), ("red", "green"), None, ("1",)]
     columns = ["verified", "stars", "Sentiment", "colour", "comment", "copies"]
     assert find_label_columns(columns, values) == [2, 1, 0]
+
+
+def test_labels_are_measured_against_unasked_by_their_name_or_as_stars_but_never_as_yes_and_no() -> None:
+    assert guess_label_column(["verified", "stars", "label"], [("no", "yes"), STARS, ("neg", "pos")], [1]) == 2
+    assert guess_label_column(["verified", "score"], [("no", "yes"), STARS], [1]) == 1
+    assert guess_label_column(["verified"], [("no", "yes")], []) is None
 
 
 def test_figures_agree_with_scikit_learn_on_the_rows_that_have_a_label() -> None:
