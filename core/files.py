@@ -98,7 +98,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise ReviewscopeError(f"Could not read {path}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter where brackets are nested by the thousand
         raise ReviewscopeError(f"{path} is not valid JSON ({error}). Restore it from a copy or remove it.") from error
 
 

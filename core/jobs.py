@@ -164,7 +164,9 @@ def enqueue(job: JobFolder) -> None:
     """
     slot = kind_of(job.path).slot
     with _gate(slot):
-        is_under_way = (has_worker(slot) and _is_taken(job, slot)) or is_locked(job.path / "lock")
+        if _is_taken(job, slot) and not _has_turn(job, slot):
+            _taken(slot).unlink(missing_ok=True)  # its worker has just ended it, or died with it
+        is_under_way = _is_taken(job, slot) or is_locked(job.path / "lock")
         if not is_under_way and not any(each.job.path == job.path for each in list_waiting(slot)):
             check_room(slot)
             job.withdraw_requests()
@@ -389,6 +391,14 @@ def _is_taken(job: JobFolder, slot: str) -> bool:
         return bool(read_json(_taken(slot))["folder"] == str(job.path))
     except ReviewscopeError:
         return False  # no job is
+
+
+def _has_turn(job: JobFolder, slot: str) -> bool:
+    """Tell whether the worker that took a job is about to begin it, or has begun it and not ended it."""
+    try:
+        return has_worker(slot) and job.exists and job.state.status in ("queued", "running")
+    except ReviewscopeError:
+        return False  # a damaged state is written anew
 
 
 def _taken(slot: str) -> Path:

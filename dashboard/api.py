@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
@@ -131,10 +131,13 @@ async def read_body(request: Request) -> bytes:
         raise HTTPException(415, f"The body is {kind[:80] or 'of no kind'!r}. Send JSON with the header "
                             "Content-Type: application/json.")  # fmt: skip
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"The body is larger than {LARGEST_BODY:,} bytes; {BULK}.")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LARGEST_BODY:
+                raise HTTPException(413, f"The body is larger than {LARGEST_BODY:,} bytes; {BULK}.")
+    except ClientDisconnect as error:  # no fault of ours, which the log would tell of
+        raise HTTPException(400, "The caller hung up before the end of the body.") from error
     return bytes(body)
 
 

@@ -697,7 +697,7 @@ def load_facet(job: BulkJob, name: str) -> NDArray[Any]:
     """Return small numbers of every row of a scored table: "logit", "side", "bin", "f1", "d2"; not to be changed.
 
     Raises:
-        KeyError: There are no such ones.
+        ReviewscopeError: There are no such ones, or their file is damaged.
     """
     return _load_facet(*_job_key(job), name)
 
@@ -710,7 +710,14 @@ def _load_facet(path: str, changed: int, name: str) -> NDArray[Any]:
         return sides_of(_load_facet(path, changed, "logit"), job.request.cutoffs)
     if name == "bin":
         return bins_of(_load_facet(path, changed, "logit"))
-    return read_facet(job.facets_file, name)
+    damaged = f"{job.facets_file} is not that of the result. Score the table again: its rows are not read anew."
+    try:
+        found = read_facet(job.facets_file, name)
+    except KeyError as error:
+        raise ReviewscopeError(damaged) from error
+    if len(found) != _result_of(job).rows:
+        raise ReviewscopeError(damaged)
+    return found
 
 
 def load_rows_left(job: BulkJob, chosen: RowFilter) -> Mask | None:
@@ -725,9 +732,7 @@ def load_rows_left(job: BulkJob, chosen: RowFilter) -> Mask | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _load_rows_left(
-    path: str, changed: int, key: str, _chosen: RowFilter, _texts: dict[str, LookJob]
-) -> Mask | None:
+def _load_rows_left(path: str, changed: int, key: str, _chosen: RowFilter, _texts: dict[str, LookJob]) -> Mask | None:
     job = BulkJob(Path(path))
     found = {kind: read_look_rows(look) for kind, look in _texts.items()}
     return rows_left(
@@ -850,9 +855,7 @@ def first_rows(job: BulkJob, chosen: RowFilter, order: Order, most: int) -> NDAr
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
-def _first_rows(
-    path: str, changed: int, key: str, order: Order, most: int, _chosen: RowFilter
-) -> NDArray[np.int64]:
+def _first_rows(path: str, changed: int, key: str, order: Order, most: int, _chosen: RowFilter) -> NDArray[np.int64]:
     job = BulkJob(Path(path))
     logits = _load_facet(path, changed, "logit")
     return order_rows(logits, order, most, job.request.cutoffs, load_rows_left(job, _chosen))
@@ -906,7 +909,10 @@ def _measure_labels(path: str, changed: int, place: int) -> Agreement:
 
 
 def _job_key(job: BulkJob) -> tuple[str, int]:
-    return str(job.path), job.facets_file.stat().st_mtime_ns
+    try:
+        return str(job.path), job.facets_file.stat().st_mtime_ns
+    except OSError as error:  # another tab deletes it
+        raise ReviewscopeError(f"{job.facets_file} is not here any more. Score the table again.") from error
 
 
 def _result_of(job: BulkJob) -> BulkResult:

@@ -22,6 +22,7 @@ SHARES_HEIGHT = 125
 CURVE_HEIGHT = 340
 DIMMED = 0.45
 LEAST_NAMED = 0.075  # of confidence: as wide as the words in a shade
+WORDS_BELOW = 0.76  # of the height of the shares' chart: above it stand the words
 GAP = 0.0012  # of confidence, left open on both sides of a bar
 # Both histograms have labels of one width, so that their bars stand above each other.
 LABEL_WIDTH: dict[str, Any] = {"minExtent": 34, "maxExtent": 34}
@@ -126,8 +127,12 @@ def plot_shares_wrong(
     frame = bins_frame(bins, selected)
     highest = float(frame["high"].max()) if frame["high"].notna().any() else 0.5
     top = min(1.0, max(0.25, np.ceil(4 * highest) / 4))
+    step = next(step for step in (0.1, 0.2, 0.25, 0.5) if top <= 3 * step)
+    axis = share_axis(values=np.arange(0, top + 1e-9, step).tolist(), **LABEL_WIDTH)
+    if named := _named(shades):
+        under = frame.loc[frame["middle"].between(named[0], named[0] + LEAST_NAMED), "high"]
+        top = max(top, float(under.max(skipna=True)) / WORDS_BELOW) if under.notna().any() else top
     y = alt.Scale(domain=[0, top], nice=False, zero=False)
-    axis = share_axis(tickCount=3, **LABEL_WIDTH)
     base = alt.Chart(frame.dropna(subset=["share"])).encode(
         x=_confidence("middle:Q", labels=True), opacity=alt.Opacity("strength:Q", scale=None)
     )
@@ -148,11 +153,18 @@ def _shade(shades: Sequence[Interval], y: alt.Scale, axis: alt.Axis, top: float,
     areas = base.mark_rect(color=tokens.not_sure, opacity=0.26 / len(shades)).encode(
         x=x, x2="end:Q", y=alt.Y("zero:Q", scale=y, axis=axis), y2="top:Q"
     )
-    widest = frame.loc[[(frame["end"] - frame["start"]).idxmax()]]
-    if (widest["end"] - widest["start"]).item() < LEAST_NAMED:
+    named = _named(shades)
+    if named is None:
         return [areas]
-    words = alt.Chart(widest).mark_text(text="not sure", align="left", baseline="top", dx=4, dy=4, color=tokens.text)
-    return [areas, words.encode(x=x, y=alt.Y("top:Q", scale=y, axis=axis))]
+    at = pd.DataFrame([{"left": named[0], "top": top}])
+    words = alt.Chart(at).mark_text(text="not sure", align="left", baseline="top", dx=4, dy=4, color=tokens.text)
+    return [areas, words.encode(x=_confidence("left:Q", labels=True), y=alt.Y("top:Q", scale=y, axis=axis))]
+
+
+def _named(shades: Sequence[Interval]) -> Interval | None:
+    """Return the shade that has room for its name, if one has."""
+    widest = max(shades, key=lambda shade: shade[1] - shade[0], default=None)
+    return None if widest is None or widest[1] - widest[0] < LEAST_NAMED else widest
 
 
 def bins_frame(bins: ConfidenceBins, selected: int | None) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils import get_column_letter
 from openpyxl.utils.datetime import from_excel, to_ISO8601
 from openpyxl.utils.escape import unescape
-from openpyxl.worksheet._reader import WorkSheetParser
+from openpyxl.worksheet._reader import ROW_TAG, WorkSheetParser
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
@@ -86,22 +86,25 @@ class Workbook:
         before = 0
         try:
             self._read_shared_texts(parser.shared_strings)
-            with self._reader.archive.open(self._parts[sheet]) as parser.source:
-                for number, cells in parser.parse():
+            with self._reader.archive.open(self._parts[sheet]) as source:
+                for _, element in iterparse(source):
+                    if element.tag != ROW_TAG:  # nothing else of a sheet matters, nor what is wrong with it
+                        continue
+                    parser.col_counter = 0
+                    number, cells = parser.parse_row(element)
                     if not before < number <= MAX_ROWS:
-                        raise TypeError(
-                            f"row {number:,} stands after row {before:,}; a sheet has {MAX_ROWS:,} in order"
-                        )
-                    before = number
-                    parser.row_dimensions.clear()  # heights and the like, which would pile up
+                        raise OverflowError(f"row {number:,} stands after row {before:,}; {MAX_ROWS:,} can be in order")
                     row = self._read_row(number, cells)
                     if row.cells or row.flaw:
                         yield row
+                    before = number
+                    element.clear()
+                    parser.row_dimensions.clear()  # heights and the like, which would pile up
         except (MemoryError, TableError):
             raise
         except Exception as error:
             where = f", sheet {shown(sheet)}" + f", after row {before:,}" * (before > 0)
-            if isinstance(error, ValueError) and 0 < parser.col_counter <= MAX_CELLS:
+            if isinstance(error, ValueError) and 0 < parser.col_counter <= MAX_CELLS:  # a value at fault
                 where = f", sheet {shown(sheet)}, cell {get_column_letter(parser.col_counter)}{parser.row_counter}"
             raise self._damaged(error, where) from error
 
@@ -135,7 +138,7 @@ class Workbook:
         found: dict[int, str] = {}
         flaw = ""
         if any(cell["column"] > MAX_CELLS for cell in cells):
-            raise TypeError(f"row {number:,} has a cell behind column {get_column_letter(MAX_CELLS)}, the last")
+            raise OverflowError(f"row {number:,} has a cell behind column {get_column_letter(MAX_CELLS)}, the last")
         for cell in cells:
             column, value = cell["column"], cell["value"]
             if value is MISSING:
@@ -149,14 +152,14 @@ class Workbook:
     def _write(self, value: Any, style: int) -> str:
         """Write the value of a cell as text: numbers plainly with the 15 digits that Excel shows, moments in ISO 8601.
 
-        A moment at midnight is a date, and a number under a date format that is outside the calendar stays a number.
+        A moment at midnight is a date; under a date format a number that is outside the calendar stays a number.
         """
         if value is None or isinstance(value, str):
             return str(unescape(value)) if value else ""
         if isinstance(value, bool):
             return "true" if value else "false"
         book = self._reader.wb
-        if isinstance(value, int | float) and style in book._date_formats:
+        if isinstance(value, int | float) and value >= 0 and style in book._date_formats:
             with suppress(OverflowError, ValueError):
                 value = from_excel(value, book.epoch, timedelta=style in book._timedelta_formats)
         if isinstance(value, float):
@@ -177,6 +180,6 @@ class _SharedTexts(dict[int, object]):
 
 def _write_duration(duration: timedelta) -> str:
     """Write hours, minutes and seconds as Excel shows them, with thousandths where there are any."""
-    seconds, rest = divmod(abs(duration), timedelta(seconds=1))
-    clock = f"{'-' * (duration < timedelta())}{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    seconds, rest = divmod(duration, timedelta(seconds=1))
+    clock = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     return f"{clock}.{rest // timedelta(milliseconds=1):03d}" if rest else clock

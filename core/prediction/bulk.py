@@ -44,6 +44,7 @@ from core.preprocessing.cleaning import as_text_array, map_slices, split_words
 CHUNK_ROWS = {"ngram": 20_000}
 CHUNK_ROWS_OF_OTHERS = 1_000
 CHUNK_CHARACTERS = 8 * 2**20
+CELL_CHARACTERS = 8  # that a cell counts for beside its own: an empty one takes memory too
 MOST_REMEMBERED = 2_000_000  # distinct texts; about 200 bytes each
 SCORE_COLUMNS = ("sentiment", "probability", "confidence")
 REJECT_COLUMNS = ("line", "reason", "content")
@@ -159,7 +160,8 @@ def chunk_rows(rows: Iterable[Row | Reject], most: int) -> Iterator[list[Row | R
     size = 0
     for row in rows:
         chunk.append(row)
-        size += sum(map(len, row.fields)) if isinstance(row, Row) else len(row.content)
+        fields = row.fields if isinstance(row, Row) else (row.content,)
+        size += sum(map(len, fields)) + CELL_CHARACTERS * len(fields)
         if len(chunk) == most or size >= CHUNK_CHARACTERS:
             yield chunk
             chunk, size = [], 0

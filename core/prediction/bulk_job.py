@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from core.config import Section
 from core.data.tables import Reject, Row, TableFormat, TableOptions, read_rows
 from core.errors import JobError, ReviewscopeError, TableError
-from core.files import atomic_writer, read_json, replace_json, write_json
+from core.files import atomic_writer, read_json, remove_files, replace_json, write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 from core.model_settings import Cutoffs
 from core.prediction.bulk import NO_TEXT, Ledger, Memory, ScoredChunk, count_chunk, digest_of, score_rows, text_of
@@ -137,7 +137,10 @@ class BulkJob(JobFolder):
     @property
     def is_done(self) -> bool:
         """Tell whether the whole table is scored and all parts are there."""
-        result = self.result
+        try:
+            result = self.result
+        except ReviewscopeError:
+            return False
         has_all = result is not None and len(self.part_files) == len(result.part_rows) and self.facets_file.exists()
         return has_all and result is not None and result.is_complete
 
@@ -241,8 +244,8 @@ def _execute(job: BulkJob, reporter: JobReporter) -> None:
     if predictor.sha256 != request.model_sha256:
         raise JobError("The model has changed since the job was made. Score the table again.")
     reporter.on_phase("Scoring", total)
-    _clear_up(job)
     _inherit_parts(job)
+    _clear_up(job)
     rows = read_rows(rows_file, table_format)
     memory, ledger = _catch_up(job, rows, reporter)
     is_complete = True
@@ -284,6 +287,8 @@ def read_rows_at(job: BulkJob, places: NDArray[np.int64], columns: Sequence[int 
     names = [column if isinstance(column, str) else f"c{column}" for column in columns]
     paths, result = job.part_files, job.result
     sizes = result.part_rows if result and result.part_rows else _part_sizes(tuple(paths))
+    if len(paths) < len(sizes):
+        raise _damaged(job.part_file(len(paths)))
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     part_of = np.searchsorted(starts, places, side="right") - 1
     found = []
@@ -323,23 +328,52 @@ def part_texts(part: pa.Table, text_columns: Sequence[int]) -> pa.Array:
     return pa.array(joined, pa.large_string())
 
 
+def forget_result(job: BulkJob) -> None:
+    """Remove what was made of a job's parts, so that it is made anew, and of the parts what is damaged.
+
+    Raises:
+        ReviewscopeError: A file cannot be removed.
+    """
+    remove_files(job.result_file, job.facets_file)
+    for look in job.path.glob("look-*"):
+        shutil.rmtree(look, ignore_errors=True)
+
+
 def _clear_up(job: BulkJob) -> None:
-    """Remove what a kill left half written, and parts behind a missing one: their rows are scored again."""
-    kept = set(job.part_files)
-    job.parts_folder.mkdir(exist_ok=True)
+    """Remove what a kill left half written, and the first part that is damaged or missing with all behind it.
+
+    Their rows are scored again.
+    """
+    kept = set(takewhile(_is_whole, job.part_files))
     for path in [*job.parts_folder.iterdir(), *job.path.glob(f".{FACETS_NAME}.*.tmp")]:
         if path not in kept:
             path.unlink()
 
 
+def _is_whole(path: Path) -> bool:
+    """Tell whether a part can be read to its end."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for number in range(file.num_row_groups):
+                file.read_row_group(number, use_threads=False)
+        return True
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def _inherit_parts(job: BulkJob) -> None:
     """Take over what the same model made of the same texts for a job that differs in its cutoffs or its id column."""
+    job.parts_folder.mkdir(exist_ok=True)
     if job.part_files:
         return
     rows_alike = {"model_sha256", "options", "text_columns"}
     asked = job.request.model_dump(include=rows_alike)
     for other in list_jobs(job.upload):
-        if other != job and other.request.model_dump(include=rows_alike) == asked and other.part_files:
+        try:
+            is_alike = other != job and other.request.model_dump(include=rows_alike) == asked
+        except ReviewscopeError:
+            continue  # what it was asked for is damaged
+        if is_alike and other.part_files:
             with suppress(OSError):  # where a file cannot have two names, the rows are scored again
                 for path in other.part_files:
                     os.link(path, job.parts_folder / path.name)
@@ -400,7 +434,7 @@ def _read_part(path: Path, columns: Sequence[str] | None) -> pa.Table:
 
 
 def _damaged(path: Path) -> JobError:
-    return JobError(f"{path} is damaged. Delete that file and score the table again: it goes on from there.")
+    return JobError(f"{path} is gone or damaged. Score the table again: it goes on from there.")
 
 
 def _count_rows(path: Path, table_format: TableFormat, reporter: JobReporter) -> int:

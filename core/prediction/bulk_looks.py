@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.config import PreprocessingConfig, Section
-from core.errors import JobError
+from core.errors import JobError, ReviewscopeError
 from core.evaluation.discoveries import texts_holding
 from core.evaluation.words import WordCounts, WordLean, add_counts, count_words, one_sided_words
 from core.files import atomic_writer, write_json
@@ -96,21 +96,25 @@ class LookJob(JobFolder):
         return self.path / "rows.parquet"
 
     @property
-    def result_file(self) -> Path:
-        """Return the one of the two that its kind makes."""
-        return self.words_file if self.request.kind == "words" else self.rows_file
-
-    @property
     def is_done(self) -> bool:
         """Tell whether the result is there."""
-        return self.result_file.exists()
+        try:
+            if self.request.kind == "rows":
+                return self.rows_file.exists()
+            return bool(read_document(self.words_file, WordsFound))
+        except ReviewscopeError:
+            return False
 
 
 def create_look(job: BulkJob, request: LookRequest) -> LookJob:
     """Make the folder of a look, or find it."""
     asked = f"{FORMAT_VERSION} {request.model_dump_json()}"
     look = LookJob(job.path / f"look-{hashlib.sha256(asked.encode()).hexdigest()[:12]}")
-    if not (look.path / "request.json").exists():
+    try:
+        is_there = look.request == request
+    except ReviewscopeError:
+        is_there = False
+    if not is_there:
         write_json(look.path / "request.json", request.model_dump(mode="json"))
     return look
 
@@ -131,9 +135,19 @@ def text_looks(job: BulkJob, chosen: RowFilter) -> dict[str, LookJob]:
 
 
 def read_look_rows(look: LookJob) -> Mask:
-    """Return which rows of the table a look for rows has found, bool (N)."""
-    found: Mask = pq.read_table(look.rows_file, use_threads=False)["holds"].to_numpy()
+    """Return which rows of the table a look for rows has found, bool (N).
+
+    Raises:
+        JobError: The file is gone or damaged.
+    """
+    damaged = JobError(f"{look.rows_file} is gone or damaged. Score the table again: its rows are not read anew.")
+    try:
+        found: Mask = pq.read_table(look.rows_file, use_threads=False)["holds"].to_numpy()
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise damaged from error
     pa.default_memory_pool().release_unused()
+    if len(found) != look.request.records:
+        raise damaged
     return found
 
 

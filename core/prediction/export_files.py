@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
@@ -121,10 +121,18 @@ class _WorkbookWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._book.close()
-        else:
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            if kind is None:
+                self._book.close()
+        except FileCreateError as error:
+            raise error.args[0] from error  # an OSError, such as a full disk's
+        finally:
             self._book.fileclosed = True  # else it complains, when it goes, that nobody closed it
+            if self._sheet.row_data_fh is not None:
+                with suppress(OSError):  # else its rows keep their place on a full disk while that is told
+                    self._sheet.row_data_fh.close()
 
     def write(self, columns: list[pa.Array]) -> None:
         first, count = self._written.rows, len(columns[0])

@@ -6,10 +6,12 @@ who finds the file later needs to know of it. Both appear when all is written, o
 
 import hashlib
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -52,6 +54,7 @@ APOSTROPHE_NOTE = (
 )
 DECIMALS = 6
 LONGEST_STEM = 80
+WORKBOOK_FOLDER = ".workbook-"  # where a workbook in the making is kept
 
 
 class ExportRequest(Section):
@@ -181,7 +184,11 @@ class ExportJob(JobFolder):
     @property
     def is_done(self) -> bool:
         """Tell whether the file is there, whole: what is known of it is written after it."""
-        return self.about_file.exists() and self.table_file.exists()
+        try:
+            is_known = bool(self.request) and bool(read_document(self.about_file, ExportAbout))
+        except ReviewscopeError:
+            return False
+        return is_known and self.table_file.exists()
 
     @property
     def file_name(self) -> str:
@@ -207,7 +214,7 @@ class ExportPlan:
 
     def create(self) -> ExportJob:
         """Make the folder, so that the job can be queued; a file that was made before stays in it."""
-        if not (self.export.path / "request.json").exists():
+        if not self.export.is_done:
             if self.request.mask_sha256 is not None:
                 write_bytes(self.export.mask_file, self.bits)
             write_json(self.export.path / "request.json", self.request.model_dump(mode="json"))
@@ -291,6 +298,8 @@ def execute_export(job: ExportJob, reporter: JobReporter) -> None:
         if result is None:
             raise JobError("The table's result is gone. Score it again.")
         reporter.on_phase("Writing the file", request.rows)
+        for left in (*job.path.glob(".*.tmp"), *job.path.glob(f"{WORKBOOK_FOLDER}*")):  # by a kill
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         try:
             about = _write_report(job, result) if request.preset == "report" else _write_table(job, result, reporter)
         except _StoppedError:
@@ -318,8 +327,9 @@ def _write_table(job: ExportJob, result: BulkResult, reporter: JobReporter) -> E
     written = Written()
     assert request.format != "html"
     with (
+        TemporaryDirectory(prefix=WORKBOOK_FOLDER, dir=job.path, ignore_cleanup_errors=True) as folder,
         atomic_writer(job.table_file) as file,
-        open_file_writer(request.format, file, layout.names, written, job.path) as writer,
+        open_file_writer(request.format, file, layout.names, written, Path(folder)) as writer,
     ):
         for columns in _take_parts(job, layout, temperature, reporter):
             writer.write(columns)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from core.config import Section
+from core.errors import JobError
 from core.files import atomic_writer
 from core.prediction.summary import FIRST_DAY, LAST_DAY, MOST_GROUPS, NO_DAY, least_rows
 
@@ -152,14 +153,18 @@ def read_facet(path: Path, name: str) -> NDArray[Any]:
 
     Raises:
         KeyError: There is no such column.
+        JobError: The file is gone or damaged.
     """
-    with pq.ParquetFile(path, memory_map=False) as file:
-        dtype = file.schema_arrow.field(name).type.to_pandas_dtype()
-        found = np.empty(file.metadata.num_rows, dtype)
-        start = 0
-        for batch in file.iter_batches(ROWS_IN_GROUP, columns=[name], use_threads=False):
-            found[start : start + len(batch)] = batch.column(0).to_numpy(zero_copy_only=False)
-            start += len(batch)
+    try:
+        with pq.ParquetFile(path, memory_map=False) as file:
+            dtype = file.schema_arrow.field(name).type.to_pandas_dtype()
+            found = np.empty(file.metadata.num_rows, dtype)
+            start = 0
+            for batch in file.iter_batches(ROWS_IN_GROUP, columns=[name], use_threads=False):
+                found[start : start + len(batch)] = batch.column(0).to_numpy(zero_copy_only=False)
+                start += len(batch)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise JobError(f"{path} is gone or damaged. Score the table again: its rows are not read anew.") from error
     pa.default_memory_pool().release_unused()  # it would keep what it took for the next reading
     return found
 

@@ -220,8 +220,13 @@ def link_file(path: Path) -> Upload:
     try:
         found = path.resolve(strict=True)
         size, modified = found.stat().st_size, found.stat().st_mtime_ns
+        str(found).encode()
     except OSError as error:
         raise TableError(f"{path.name[:MAX_SHOWN]!r} cannot be opened: {error.strerror}. Choose it again.") from error
+    except RuntimeError as error:
+        raise TableError(f"{path.name[:MAX_SHOWN]!r} is a link that leads to itself. Choose a table.") from error
+    except UnicodeEncodeError as error:
+        raise TableError(f"The name {path.name[:MAX_SHOWN]!r} or that of a folder is no UTF-8. Rename it.") from error
     if not found.is_file():
         raise TableError(f"{path.name[:MAX_SHOWN]!r} is no file. Choose a table.")
     upload = Upload(settings.home() / "uploads" / uuid.uuid4().hex[:12])
@@ -253,7 +258,10 @@ def link_allowed_file(path: Path) -> Upload:
     Raises:
         TableError: It does not, wherever its name or a link points.
     """
-    real = path.resolve()
+    try:
+        real = path.resolve()
+    except RuntimeError:
+        return link_file(path)  # a link that leads to itself, which is refused there
     if not any(folder.resolve() in real.parents for folder in settings.table_folders()):
         allowed = ", ".join(str(folder) for folder in settings.table_folders()) or "none"
         raise TableError(
@@ -273,6 +281,8 @@ def execute_conversion(job: ConversionJob, reporter: JobReporter) -> None:
         job.save_state("running")
         job.upload.refuse_changed()
         reporter.on_phase("Reading the file", 0)
+        for left in job.path.glob(f".{job.rows_file.name}.*"):  # by a kill; it may be gigabytes
+            shutil.rmtree(left, ignore_errors=True)
         with job.upload._named():
             convert_table(job.upload.table, job.rows_file, job.upload.kind, job.options, reporter.on_progress)
         job.save_state("finished")

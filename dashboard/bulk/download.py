@@ -183,15 +183,21 @@ def draw_link(label: str, export: ExportJob, *, primary: bool = False, which_abo
 
 
 def is_active(export: ExportJob) -> bool:
-    """Tell whether a file waits to be made or is being made."""
-    return export.exists and not export.is_done and export.state.status in ("queued", "running")
+    """Tell whether a file waits to be made or is being made; not when its state is damaged."""
+    try:
+        return export.exists and not export.is_done and export.state.status in ("queued", "running")
+    except ReviewscopeError:
+        return False
 
 
 def why_not(export: ExportJob) -> str:
     """Return why a file that was asked for is not there; "" when nobody asked, or nothing is wrong."""
     if not export.exists or export.is_done or is_active(export):
         return ""
-    state = export.state
+    try:
+        state = export.state
+    except ReviewscopeError as error:
+        return f"The file was not made. {error}"
     return f"The file was not made. {state.message or f'It was {state.status}.'}"
 
 

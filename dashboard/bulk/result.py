@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 
 import streamlit as st
 
+from core.errors import ReviewscopeError
 from core.model_settings import load_settings
 from core.prediction.bulk_job import BulkJob, BulkRequest, BulkResult
 from core.prediction.bulk_looks import text_looks
@@ -41,8 +43,9 @@ def draw_result_head(job: BulkJob, leave: Callable[[], None]) -> None:
         )
     with head.container(horizontal=True, width="content"):
         if result is not None and result.predicted:
-            chosen = shown_filter(job, result)
-            draw_downloads(job, load_rows_left(job, chosen), describe_filter(chosen, result.facets))
+            with suppress(ReviewscopeError):  # what is damaged is told of below
+                chosen = shown_filter(job, result)
+                draw_downloads(job, load_rows_left(job, chosen), describe_filter(chosen, result.facets))
         st.button("Another file", type="tertiary", key="another", on_click=leave)
 
 

@@ -5,10 +5,11 @@ import streamlit as st
 from core.errors import ReviewscopeError
 from core.job_folder import JobProgress
 from core.jobs import stop
-from core.prediction.bulk_job import BulkJob
+from core.prediction.bulk_job import BulkJob, forget_result
 from core.wording import plural
+from dashboard import state
 from dashboard.bulk.rehearsal_step import places_before
-from dashboard.bulk.steps import draw_job_lines, draw_queue_refusal, queue_again
+from dashboard.bulk.steps import QUEUE_REFUSED, draw_job_lines, draw_queue_refusal, queue_again
 from dashboard.components import draw_caption, draw_facts, draw_section, duration, failed_box
 
 TICK_SECONDS = 0.5
@@ -73,9 +74,41 @@ def draw_broken_off(job: BulkJob) -> None:
     """Draw a job that ended without a result, with the way on: what its parts hold is not scored again."""
     draw_job_lines(job, known_columns(job))
     draw_queue_refusal()
-    status, message = job.state.status, job.state.message
+    try:
+        status, message = job.state.status, job.state.message
+    except ReviewscopeError as error:
+        status, message = "failed", str(error)
+    try:
+        has_request = bool(job.request)
+    except ReviewscopeError as error:
+        has_request, message = False, str(error)
     kept = "The file is kept"
     kept += ", and so is what was scored: going on begins behind it." if job.part_files else "; no row is scored yet."
     log = job.read_log(LOG_LINES) if status != "stopped" else []
     with failed_box("job", f"{ENDS.get(status, 'It has ended without a result.')} {message}", kept, log):
-        st.button("Go on", type="primary", key="go-on", on_click=queue_again, args=(job,))
+        if has_request:
+            st.button("Go on", type="primary", key="go-on", on_click=queue_again, args=(job,))
+        else:
+            st.button("Choose the columns again", key="columns-again", on_click=forget_job)
+
+
+def draw_damaged(job: BulkJob, sentence: str) -> None:
+    """Draw why a result cannot be shown whole, with the way to it: what is damaged of it is made anew."""
+    with failed_box("damaged", f"Not all of the result can be shown. {sentence}", "The file is kept, and so is what is "
+                    "sound of its scores."):  # fmt: skip
+        st.button("Make it anew", key="make-anew", on_click=make_anew, args=(job,))
+
+
+def make_anew(job: BulkJob) -> None:
+    """Have a job read what is damaged of its rows again, and look at all of them."""
+    try:
+        forget_result(job)
+    except ReviewscopeError as error:
+        state.remember(QUEUE_REFUSED, str(error))
+        return
+    queue_again(job)
+
+
+def forget_job() -> None:
+    """Go back to the choice of columns."""
+    state.to_url(job=None)

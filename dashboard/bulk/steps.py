@@ -40,8 +40,11 @@ def draw_file_line(upload: Upload) -> None:
 
 def draw_job_lines(job: BulkJob, columns: Sequence[str]) -> None:
     """Draw the first three steps, done, of a table that is being scored or was."""
-    request = job.request
     draw_file_line(job.upload)
+    try:
+        request = job.request
+    except ReviewscopeError:
+        return  # what was asked for is damaged
     places = [place for place in request.text_columns if place < len(columns)]
     names = " + ".join(name_word(columns[place]) for place in places) or "as chosen"
     has_ids = request.id_column is not None and request.id_column < len(columns)

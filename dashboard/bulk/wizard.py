@@ -12,7 +12,7 @@ from dashboard.bulk.file_step import draw_file_step
 from dashboard.bulk.reading import open_table
 from dashboard.bulk.rehearsal_step import draw_rehearsal_step, make_request, start_job
 from dashboard.bulk.result import draw_result
-from dashboard.bulk.running import draw_active, draw_broken_off, draw_stopped
+from dashboard.bulk.running import draw_active, draw_broken_off, draw_damaged, draw_stopped
 from dashboard.components import draw_caption, failed_box
 
 
@@ -40,7 +40,8 @@ def model_in_use() -> str:
 def has_result(job: BulkJob) -> bool:
     """Tell whether a job has ended with a result that is that of its parts."""
     try:
-        return job.state.status in ("finished", "stopped") and job.result is not None
+        is_known = job.result is not None and bool(job.request)
+        return is_known and job.state.status in ("finished", "stopped") and job.facets_file.exists()
     except ReviewscopeError:
         return False
 
@@ -48,7 +49,19 @@ def has_result(job: BulkJob) -> bool:
 def draw_spreadsheet() -> None:
     """Draw the step that is due, those before it as lines, or the result."""
     remove_expired_uploads()
-    upload, job = chosen_job()
+    try:
+        draw_due(*chosen_job())
+    except ReviewscopeError as error:  # such as of a file that another tab deletes while it is drawn here
+        with failed_box("due", str(error), "What is kept is among the saved results."):
+            st.button("Look again", key="look-again-due")
+
+
+def draw_due(upload: Upload | None, job: BulkJob | None) -> None:
+    """Draw what is due of an upload and its job, as far as the URL names them.
+
+    Raises:
+        ReviewscopeError: A file of theirs is gone or damaged.
+    """
     if upload is None:
         if state.from_url("upload"):
             with failed_box("gone", "This upload is not here any more.",
@@ -62,7 +75,10 @@ def draw_spreadsheet() -> None:
     elif has_result(job):
         if job.state.status == "stopped":
             draw_stopped(job)
-        draw_result(job, lambda: score_again(upload, job))
+        try:
+            draw_result(job, lambda: score_again(upload, job))
+        except ReviewscopeError as error:
+            draw_damaged(job, str(error))
     else:
         draw_broken_off(job)
 

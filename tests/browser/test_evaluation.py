@@ -71,7 +71,7 @@ def test_on_a_phone_every_section_can_be_reached(server: Server, run: Run, page:
         box = names.nth(place).bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 420
     names.filter(has_text="Intensity").click()
-    expect(page.get_by_text("comes without stars")).to_be_visible()
+    expect(page.get_by_text("The score follows the stars")).to_be_visible()
 
 
 def test_without_data_or_training_it_shows_the_way_on(server: Server, page: Page) -> None:
@@ -235,6 +235,8 @@ def test_the_drawer_is_turned_by_keys_scores_a_changed_text_and_survives_a_reloa
     drawer.get_by_role("button", name=re.compile("^Next review")).click()
     expect(drawer.get_by_text("5 of 1,200 listed")).to_be_in_viewport()
     drawer.get_by_role("button", name=re.compile("^Previous")).click()
+    expect(drawer.get_by_text("4 of 1,200 listed")).to_be_in_viewport()
+    expect(page).to_have_url(re.compile("evaluation_open=3"))
 
     page.reload()
     expect(drawer.get_by_text("4 of 1,200 listed")).to_be_visible(timeout=60_000)

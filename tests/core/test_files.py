@@ -20,6 +20,7 @@ from core.files import (
     hold_lock,
     is_locked,
     read_json,
+    remove_files,
     sync_file,
     write_bytes,
     write_json,
@@ -283,3 +284,17 @@ def test_asking_whether_a_lock_is_held_never_keeps_another_from_taking_it(tmp_pa
         finally:
             done.set()
         asking.result()
+
+
+def test_files_are_removed_as_far_as_they_are_there_and_what_cannot_be_is_said(target: Path) -> None:
+    remove_files(target, target.parent / "never written")
+    assert not target.exists()
+    with pytest.raises(ReviewscopeError, match="Could not remove"):
+        remove_files(target.parent)
+
+
+def test_json_of_brackets_nested_by_the_thousand_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ReviewscopeError, match="is not valid JSON"):
+        read_json(path)

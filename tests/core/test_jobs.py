@@ -277,3 +277,23 @@ def test_a_job_is_not_moved_between_two_that_have_no_number_between_them(monkeyp
         each.entry.rename(each.entry.with_name(f"{number:020}.json"))
     move(runs[2], -1)
     assert [each.job.job_id for each in list_waiting("train")] == ["a", "b", "c"], "none is lost"
+
+
+@pytest.mark.parametrize("status", ["failed", "running"])
+def test_a_job_that_has_ended_is_queued_though_its_worker_has_not_let_go_of_it(
+    status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "start_worker", lambda slot: None)
+    monkeypatch.setattr(jobs, "has_worker", lambda slot: True)
+    run = make_run(QUICK, "first")
+    enqueue(run)
+    list_waiting("train")[0].entry.rename(settings.home() / "queue" / "train" / "taken")
+    enqueue(run)
+    assert list_waiting("train") == []  # it is about to begin
+    run.save_state(status)  # type: ignore[arg-type]
+    enqueue(run)
+    assert run.state.status == "queued" and len(list_waiting("train")) == 1
+    order: list[str] = []
+    monkeypatch.setattr(jobs, "run_job", lambda folder: order.append(folder.name))
+    work("train", warm_seconds=0.2)
+    assert order == ["first"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -286,3 +287,23 @@ def test_while_too_many_wait_the_next_is_told_to_come_back(client: TestClient, m
             call.join(20)
     assert refused.status_code == 503 and refused.headers["Retry-After"] == "1"
     assert statuses == [200] * (api.AT_ONCE + 1)
+
+
+def test_a_caller_that_hangs_up_is_no_fault_of_ours() -> None:
+    said = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": URL, "raw_path": URL.encode(), "root_path": "", "query_string": b"",
+        "server": ("127.0.0.1", 8501), "client": ("127.0.0.1", 5),
+        "headers": [(b"host", b"127.0.0.1:8501"), (b"content-type", b"application/json")],
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return said.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    anyio.run(Starlette(routes=[api.build_routes()]), scope, receive, send)  # what is raised goes into the log
+    assert sent[0]["status"] == 400

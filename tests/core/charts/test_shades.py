@@ -45,3 +45,16 @@ def test_a_lopsided_band_is_two_shades_that_add_up_where_they_meet() -> None:
 def test_without_a_band_there_is_no_shade() -> None:
     assert not shades(Cutoffs(unsure_low=0.5, unsure_high=0.5))
     assert words(Cutoffs(unsure_low=0.49, unsure_high=0.51)) == 0, "a narrow one has no room for its name"
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1, 0.5, 1.0])
+def test_no_interval_reaches_into_the_name_of_a_shade(wrong: float) -> None:
+    confidences = np.repeat(0.5 + 0.025 * np.arange(20) + 0.01, 20)
+    errors = np.tile(np.arange(20) < 20 * wrong, 20)
+    shades = Cutoffs().unsure_confidences
+    chart = plot_shares_wrong(count_by_confidence(confidences, errors), None, LIGHT, shades).to_dict()
+    (top,) = {layer["encoding"]["y"]["scale"]["domain"][1] for layer in chart["layer"]}
+    rows = next(rows for rows in chart["datasets"].values() if "high" in rows[0])
+    assert max(row["high"] for row in rows if 0.5 <= row["middle"] <= 0.575) <= 0.77 * top
+    ticks = chart["layer"][-1]["encoding"]["y"]["axis"]["values"]
+    assert max(ticks) <= 1.0 and len(ticks) >= 3

@@ -238,7 +238,16 @@ SHEETS = (
                 number_cell("45000.000011574", 1),
                 number_cell("-5", 1),
             )
-            + sheet_row(3, number_cell("1", 1), number_cell("59", 1), number_cell("60", 1), number_cell("61", 1)),
+            + sheet_row(
+                3,
+                number_cell("1", 1),
+                number_cell("59", 1),
+                number_cell("60", 1),
+                number_cell("61", 1),
+                number_cell("0.000017361", 3),
+                number_cell("1E+300", 1),
+                number_cell("0.5", 1),
+            ),
         ),
         tuple("abcdefgh"),
         (
@@ -255,7 +264,7 @@ SHEETS = (
                     "-5",
                 ),
             ),
-            Row(3, ("1900-01-01", "1900-02-28", "60", "1900-03-01", "", "", "", "")),
+            Row(3, ("1900-01-01", "1900-02-28", "1900-02-28", "1900-03-01", "0:00:01.500", "1e+300", "12:00:00", "")),
         ),
         header_line=1,
         sheet="Sheet1",
@@ -264,10 +273,10 @@ SHEETS = (
         "dates-counted-from-1904",
         "xlsx",
         workbook(
-            HEADER + sheet_row(2, number_cell("0", 1), number_cell("43538", 1)), properties='<workbookPr date1904="1"/>'
+            HEADER + sheet_row(2, number_cell("1", 1), number_cell("43538", 1)), properties='<workbookPr date1904="1"/>'
         ),
         ID_TEXT,
-        rows(2, ("1904-01-01", "2023-03-15")),
+        rows(2, ("1904-01-02", "2023-03-15")),
         header_line=1,
         sheet="Sheet1",
     ),
@@ -277,17 +286,20 @@ SHEETS = (
         workbook(
             HEADER
             + sheet_row(2, text_cell("  spaces  "), text_cell("a&#10;b&#13;c&#9;d"))
-            + sheet_row(3, text_cell("_x000D__x0041__x005F_x0041_ _xZZZZ_"), text_cell("_xD83D__xDE00_ 😀 &lt;b&gt;"))
+            + sheet_row(3, text_cell("_x000D__x0041__x005F_x0041_ _xZZZZ_"), text_cell("😀 &lt;b&gt;"))
             + sheet_row(4, text_cell("007"), text_cell("=1+1"))
-            + sheet_row(5, text_cell("&quot;a&quot;, b"), text_cell("NA")),
+            + sheet_row(5, text_cell("&quot;a&quot;, b"), text_cell("NA"))
+            + sheet_row(6, typed_cell("s", "0"), typed_cell("s", "1")),
+            shared="<si><t>a_x000D_b_x005F_x000D_</t></si><si><t>index005F_</t></si>",
         ),
         ID_TEXT,
         rows(
             2,
             ("  spaces  ", "a\nb\rc\td"),
-            ("\rA_x0041_ _xZZZZ_", "😀 😀 <b>"),
+            ("\rA_x0041_ _xZZZZ_", "😀 <b>"),
             ("007", "=1+1"),
             ('"a", b', "NA"),
+            ("a\rb_x000D_", "index005F_"),
         ),
         header_line=1,
         sheet="Sheet1",
@@ -378,10 +390,26 @@ SHEETS = (
         sheet="Sheet1",
     ),
     ReadableFile(
-        "parts-in-another-case",
+        "a-size-that-the-sheet-does-not-have",
         "xlsx",
-        workbook(HEADER + sheet_row(2, number_cell("1"), text_cell("a"))).replace(
-            b"sharedStrings.xml", b"SharedStrings.xml"
+        workbook(
+            "",
+            parts={
+                "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{MAIN}"><dimension ref="A1:A1"/><sheetData>{HEADER}'
+                f"{sheet_row(2, number_cell('1'), text_cell('a'))}</sheetData></worksheet>"
+            },
+        ),
+        ID_TEXT,
+        rows(2, ("1", "a")),
+        header_line=1,
+        sheet="Sheet1",
+    ),
+    ReadableFile(
+        "what-is-wrong-beside-the-cells",
+        "xlsx",
+        workbook(
+            f"{HEADER}{sheet_row(2, number_cell('1'), text_cell('a'))}</sheetData><conditionalFormatting sqref='x'>"
+            "<cfRule type='x'/></conditionalFormatting><mergeCells><mergeCell ref='x'/></mergeCells><extLst/><sheetData>"
         ),
         ID_TEXT,
         rows(2, ("1", "a")),
@@ -476,8 +504,10 @@ SHEETS = (
             + sheet_row(4, number_cell("3"), text_cell("half _xD83D_"))
             + sheet_row(5, number_cell("4"), text_cell("x" * (MAX_FIELD + 1)))
             + '<row r="6"><c r="A6"><v>5</v></c><c r="A6"><v>6</v></c></row>'
-            + "".join(sheet_row(number, number_cell(str(number)), text_cell("a")) for number in range(7, 60))
-            + '<row r="60"><c r="A60"><v>7</v></c><c r="AB60"><v>6</v></c></row>'
+            + sheet_row(7, number_cell("6"), typed_cell("s", "-1"))
+            + "".join(sheet_row(number, number_cell(str(number)), text_cell("a")) for number in range(8, 60))
+            + '<row r="60"><c r="A60"><v>7</v></c><c r="AB60"><v>6</v></c></row>',
+            shared="<si><t>one</t></si>",
         ),
         ID_TEXT,
         (
@@ -486,7 +516,8 @@ SHEETS = (
             Reject(4, "half a character (a lone surrogate)", "3,half \\ud83d"),
             Reject(5, "a field of over 1,048,576 characters", "4," + "x" * 998 + "…"),
             Reject(6, "two cells in column A", "6"),
-            *rows(7, *[(str(number), "a") for number in range(7, 60)]),
+            Reject(7, "the text of column B is missing from the workbook", "6"),
+            *rows(8, *[(str(number), "a") for number in range(8, 60)]),
             Reject(60, "a value in column AB, where the table has columns A to B", "7,6"),
         ),
         header_line=1,
@@ -779,10 +810,27 @@ COLUMNS = (
 
 ONE_ROW = workbook(HEADER + sheet_row(2, number_cell("1"), text_cell("a")))
 ONE_TABLE = table_of(("text", [f"review {number}" for number in range(1_000)], None))
-ENTITIES = (
-    '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-    f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1" t="str"><v>&b;</v></c></row></sheetData></worksheet>'
+STRICT = {
+    "xl/workbook.xml": '<workbook xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main" '
+    'xmlns:r="http://purl.oclc.org/ooxml/officeDocument/relationships" conformance="strict"><sheets>'
+    '<sheet name="Sheet1" sheetId="1" r:id="rId1"/></sheets></workbook>'
+}
+LAUGHS = (  # two characters that become two billion
+    '<!DOCTYPE x [<!ENTITY a0 "ha">'
+    + "".join(f'<!ENTITY a{depth} "{f"&a{depth - 1};" * 10}">' for depth in range(1, 10))
+    + "]>"
 )
+ONE_LAUGH = f'<!DOCTYPE x [<!ENTITY a "{"ha" * 50_000}">]>'
+
+
+def laughing(rest: str, laughs: str = LAUGHS) -> str:
+    """Build a sheet of one cell whose entities unpack to far more than they are."""
+    return (
+        f'{laughs}<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1" t="str"><v>{rest}</v></c></row></sheetData>'
+        "</worksheet>"
+    )
+
+
 REFUSED_FILES = (
     RefusedFile("sheet-without-a-cell", "xlsx", workbook(""), ("sheet 'Sheet1': it is empty",)),
     RefusedFile("no-such-sheet", "xlsx", ONE_ROW, ("no sheet 'x'. Choose one of 'Sheet1'.",), asked_sheet="x"),
@@ -791,26 +839,78 @@ REFUSED_FILES = (
     ),
     RefusedFile("ten-gigabytes-that-say-they-are-small", "xlsx", zip_bomb(10 * 2**30, 10_000), ("is damaged",)),
     RefusedFile(
-        "sheet-of-zeros", "xlsx", zip_bomb(2**24, 2**24), ("'xl/worksheets/sheet1.xml' of the workbook is damaged",)
+        "sheet-of-zeros", "xlsx", zip_bomb(2**24, 2**24), ("sheet 'Sheet1': the workbook is damaged (not well-formed",)
     ),
-    RefusedFile("entities", "xlsx", workbook("", parts={"xl/worksheets/sheet1.xml": ENTITIES}), ("a document type",)),
+    RefusedFile(
+        "entities-of-entities",
+        "xlsx",
+        workbook("", parts={"xl/worksheets/sheet1.xml": laughing("&a9;")}),
+        ("sheet 'Sheet1': the workbook is damaged", "amplification"),
+    ),
+    RefusedFile(
+        "entities-of-entities-in-the-shared-texts",
+        "xlsx",
+        workbook(HEADER, parts={"xl/sharedStrings.xml": f'{LAUGHS}<sst xmlns="{MAIN}"><si><t>&a9;</t></si></sst>'}),
+        ("sheet 'Sheet1': the workbook is damaged", "amplification"),
+    ),
+    RefusedFile(
+        "entities-of-entities-in-the-styles",
+        "xlsx",
+        workbook(HEADER, parts={"xl/styles.xml": f'{LAUGHS}<styleSheet xmlns="{MAIN}">&a9;</styleSheet>'}),
+        ("the workbook is damaged", "amplification"),
+    ),
+    RefusedFile(
+        "one-entity-many-times",
+        "xlsx",
+        workbook("", parts={"xl/worksheets/sheet1.xml": laughing("&a;" * 100_000, ONE_LAUGH)}),
+        ("sheet 'Sheet1': the workbook is damaged", "amplification"),
+    ),
+    RefusedFile(
+        "entity-of-another-file",
+        "xlsx",
+        workbook(
+            "", parts={"xl/worksheets/sheet1.xml": laughing("&a;", '<!DOCTYPE x [<!ENTITY a SYSTEM "/etc/passwd">]>')}
+        ),
+        ("the workbook is damaged (undefined entity &a;",),
+    ),
     RefusedFile(
         "tag-without-an-end",
         "xlsx",
-        workbook('<row r="1"><c r="' + "A" * 2**24 + '"/></row>'),
-        ("is damaged (a tag is longer than 8,388,608 bytes)",),
+        workbook('<row r="1"><c r="' + "A" * 2**22 + '"/></row>'),
+        ("sheet 'Sheet1': the workbook is damaged",),
     ),
     RefusedFile(
         "sheet-that-is-no-xml",
         "xlsx",
         workbook("<row r='1'><c"),
-        ("sheet1.xml' of the workbook is damaged", "save it again"),
+        ("sheet 'Sheet1': the workbook is damaged (not well-formed", "save it again"),
     ),
     RefusedFile("sheet-cut-short", "xlsx", ONE_ROW[:-400], ("the workbook is damaged",)),
-    RefusedFile("sheet-part-missing", "xlsx", ONE_ROW.replace(b"sheets/sheet1", b"sheets/sheet9"), ("is missing",)),
+    RefusedFile(
+        "sheet-part-missing",
+        "xlsx",
+        ONE_ROW.replace(b"sheets/sheet1", b"sheets/sheet9"),
+        ("no item named 'xl/worksheets/sheet1.xml'",),
+    ),
+    RefusedFile(
+        "parts-in-another-case",
+        "xlsx",
+        ONE_ROW.replace(b"sharedStrings.xml", b"SharedStrings.xml"),
+        ("no item named 'xl/sharedStrings.xml'",),
+    ),
+    RefusedFile(
+        "list-of-parts-missing",
+        "xlsx",
+        ONE_ROW.replace(b"[Content_", b"[Comment_"),
+        ("no item named '[Content_Types].xml'",),
+    ),
+    RefusedFile("strict-open-xml", "xlsx", workbook(HEADER, parts=STRICT), ("no sheet of cells", "Strict Open XML")),
     RefusedFile("compressed-bytes-at-fault", "xlsx", damaged(ONE_ROW, 60), ("is damaged",)),
     RefusedFile("rows-out-of-order", "xlsx", workbook('<row r="2"/><row r="1"/>'), ("row 1 stands after row 2",)),
-    RefusedFile("row-beyond-the-last", "xlsx", workbook('<row r="9999999"/>'), ("row 9,999,999", "at most 1,048,576")),
+    RefusedFile("row-with-no-such-place", "xlsx", workbook(HEADER + '<row r="x"/>'), (", after row 1: ", "float: 'x'")),
+    RefusedFile(
+        "row-beyond-the-last", "xlsx", workbook('<row r="9999999"/>'), ("row 9,999,999", "1,048,576 can be in order")
+    ),
     RefusedFile(
         "cell-in-the-last-column",
         "xlsx",
@@ -818,9 +918,31 @@ REFUSED_FILES = (
         ("row 9: its cells reach over 16,384 columns; at most 500",),
     ),
     RefusedFile(
-        "cell-beyond-the-last-column", "xlsx", workbook('<row r="1"><c r="XFE1"/></row>'), ("a cell in column XFE",)
+        "cell-beyond-the-last-column",
+        "xlsx",
+        workbook('<row r="1"><c r="XFE1"/></row>'),
+        ("row 1 has a cell behind column XFD",),
     ),
-    RefusedFile("cell-with-no-such-place", "xlsx", workbook('<row r="1"><c r="1A"/></row>'), ("a cell called '1A'",)),
+    RefusedFile(
+        "cell-with-no-such-place",
+        "xlsx",
+        workbook('<row r="1"><c r="1A"/></row>'),
+        ("sheet 'Sheet1': the workbook is damaged (", "'1A'"),
+    ),
+    RefusedFile(
+        "number-that-is-none",
+        "xlsx",
+        workbook(
+            HEADER + sheet_row(2, number_cell("1"), text_cell("a")) + sheet_row(3, text_cell("x"), number_cell("y"))
+        ),
+        ("sheet 'Sheet1', cell B3: the workbook is damaged (invalid literal for int()",),
+    ),
+    RefusedFile(
+        "sheet-that-breaks-off",
+        "xlsx",
+        workbook(HEADER + sheet_row(2, number_cell("1"), text_cell("a")) + "<row r='3'><c>"),
+        ("sheet 'Sheet1', after row 2: the workbook is damaged (mismatched tag",),
+    ),
     RefusedFile(
         "header-at-fault",
         "xlsx",

@@ -8,11 +8,14 @@ import sys
 import time
 import tracemalloc
 import zipfile
+from datetime import date, datetime
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,10 +31,20 @@ from core.data.conversion import (
 from core.data.tables import Reject, Row, TableFormat, TableOptions, detect_kind, read_rows
 from core.data.workbook import Workbook
 from core.errors import TableError
-from tests.core.data.awkward_kinds import HEADER, json_lines, number_cell, sheet_row, text_cell, workbook, zip_bomb
+from tests.core.data.awkward_kinds import (
+    HEADER,
+    MAIN,
+    json_lines,
+    number_cell,
+    sheet_row,
+    text_cell,
+    workbook,
+    zip_bomb,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 AS_FOUND = TableOptions()
+STYLES_WARNED_OF = f'<styleSheet xmlns="{MAIN}"/>'
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 in_a_shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -168,11 +181,16 @@ def test_a_child_that_dies_is_told_in_one_sentence(tmp_path: Path, monkeypatch: 
     ("kind", "data", "sentence"),
     [
         ("jsonl", b"[1]\n", "'table': no line is a JSON object with a key. "),
-        ("xlsx", workbook(HEADER), "'table' could not be read or copied: No such file or directory. "),
+        ("xlsx", None, "'table' could not be read or copied: No such file or directory. "),
+        ("xlsx", workbook("", parts={"xl/styles.xml": STYLES_WARNED_OF}), "'table', sheet 'Sheet1': it is empty. "),
     ],
 )
-def test_the_module_ends_with_its_code_and_one_sentence(tmp_path: Path, kind: str, data: bytes, sentence: str) -> None:
-    source, target = saved(tmp_path, data), tmp_path / "not there" / "rows.csv"
+def test_the_module_ends_with_its_code_and_one_sentence(
+    tmp_path: Path, kind: str, data: bytes | None, sentence: str
+) -> None:
+    source, target = tmp_path / "table", tmp_path / "not there" / "rows.csv"
+    if data is not None:
+        source.write_bytes(data)
     command = [sys.executable, "-m", "core.data.conversion", "convert", str(source), str(target), kind, "{}"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == REFUSED
@@ -236,6 +254,51 @@ def test_any_text_comes_out_of_parquet_as_it_went_in(tmp_path: Path, rows: list[
     assert read == [Row(number, tuple(row)) for number, row in enumerate(rows, 1)]
 
 
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=2), max_size=6), st.booleans())
+@in_a_shared_folder
+def test_any_text_comes_out_of_a_workbook_as_it_went_in(tmp_path: Path, rows: list[list[str]], is_inline: bool) -> None:
+    with xlsxwriter.Workbook(tmp_path / "table", {"constant_memory": is_inline}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate([["a", "b"], *rows]):
+            for column, text in enumerate(row):
+                sheet.write_string(number, column, text)
+
+    write_copy(tmp_path / "table", tmp_path / "rows.csv", "xlsx", TableOptions(has_header=True))
+
+    read = list(read_rows(tmp_path / "rows.csv", converted_format(tmp_path / "rows.csv")))
+    filled = [any(row) for row in rows]
+    kept = rows[: len(rows) - filled[::-1].index(True)] if any(filled) else []
+    assert read == [
+        Row(number, tuple(row)) if any(row) else Reject(number, "blank row", "") for number, row in enumerate(kept, 2)
+    ]
+
+
+def test_every_kind_of_value_comes_out_of_a_workbook_of_another_writer(tmp_path: Path) -> None:
+    values = [5, 0.1, 2.0, 1e17, True, "NA", "#N/A", "007", date(2024, 2, 29), datetime(2024, 1, 2, 3, 4, 5), ""]
+    book = openpyxl.Workbook()
+    book.active.append([f"column{place}" for place, _ in enumerate(values)])
+    book.active.append(values)
+    book.save(tmp_path / "table")
+
+    write_copy(tmp_path / "table", tmp_path / "rows.csv", "xlsx", AS_FOUND)
+
+    read = list(read_rows(tmp_path / "rows.csv", converted_format(tmp_path / "rows.csv")))
+    texts = (
+        "5",
+        "0.1",
+        "2",
+        "100000000000000000",
+        "true",
+        "NA",
+        "#N/A",
+        "007",
+        "2024-02-29",
+        "2024-01-02T03:04:05",
+        "",
+    )
+    assert read == [Row(2, texts)]
+
+
 @given(st.integers(0, 2_000), st.binary(min_size=1, max_size=30), st.sampled_from(["xlsx", "sheet", "jsonl"]))
 @in_a_shared_folder
 def test_a_file_damaged_anywhere_gives_records_or_one_clear_error(
@@ -264,18 +327,26 @@ def test_a_file_damaged_anywhere_gives_records_or_one_clear_error(
 
 
 def test_a_long_sheet_is_read_row_by_row_in_little_memory(tmp_path: Path) -> None:
-    texts = "".join(f"<si><t>{number} {'x' * 2_000}</t></si>" for number in range(20_000))
     cells = "".join(
-        f'<row r="{number}"><c r="A{number}" t="s"><v>{number - 1}</v></c></row>' for number in range(1, 20_001)
+        f'<row r="{number}" ht="15"><c r="A{number}" t="str"><v>{number} {"x" * 2_000}</v></c></row>'
+        for number in range(1, 20_001)
     )
-    source = saved(tmp_path, workbook(cells, shared=texts))
+    source = saved(tmp_path, workbook(cells))
     tracemalloc.start()
     try:
-        with Workbook(source, lambda _: None) as book:
-            assert sum(1 for _ in book.rows("Sheet1", tmp_path)) == 20_000
-        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        with source.open("rb") as file:
+            assert sum(1 for _ in Workbook(file, "table", lambda _: None).rows("Sheet1")) == 20_000
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_shared_texts_are_told_as_progress(tmp_path: Path) -> None:
+    source = saved(tmp_path, workbook(HEADER, shared="<si><t>x</t></si>" * 2_500))
+    told: list[int] = []
+    with source.open("rb") as file:
+        assert len(list(Workbook(file, "table", told.append).rows("Sheet1"))) == 1
+    assert told == [0, 0]
 
 
 def test_a_long_silence_is_told_as_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +359,3 @@ def test_a_long_silence_is_told_as_progress(tmp_path: Path, monkeypatch: pytest.
 
     assert len(told) > 3
     assert {rows for _, rows in told} == {0}
-
-
-def test_columns_are_called_as_a_spreadsheet_program_does() -> None:
-    assert [column_letters(place) for place in (0, 25, 26, 701, 702, 16_383)] == ["A", "Z", "AA", "ZZ", "AAA", "XFD"]

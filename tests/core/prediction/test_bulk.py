@@ -130,11 +130,17 @@ def test_a_row_s_text_is_what_stands_in_its_text_columns(
 
 def test_chunks_end_where_rows_or_characters_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "CHUNK_CHARACTERS", 10)
+    monkeypatch.setattr(bulk, "CELL_CHARACTERS", 0)
     rows = [Row(line, ("x" * line, "")) for line in range(1, 9)] + [Reject(9, "why", "y" * 30), Row(10, ("z", ""))]
     chunks = list(chunk_rows(rows, 3))
     assert [[row.line for row in chunk] for chunk in chunks] == [[1, 2, 3], [4, 5, 6], [7, 8], [9], [10]]
     for number in range(len(chunks)):
         assert list(chunk_rows([row for chunk in chunks[number:] for row in chunk], 3)) == chunks[number:]
+
+
+def test_a_chunk_of_many_columns_has_fewer_rows_though_its_cells_are_empty() -> None:
+    rows = [Row(line, ("",) * 500) for line in range(6_000)]
+    assert [len(chunk) for chunk in chunk_rows(rows, 20_000)] == [2_098, 2_098, 1_804]
 
 
 def test_the_next_item_is_made_while_one_is_used_and_no_more() -> None:

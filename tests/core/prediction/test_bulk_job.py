@@ -22,6 +22,7 @@ from core.prediction.bulk_job import (
     create_bulk_job,
     execute_bulk,
     find_job,
+    forget_result,
     iterate_parts,
     list_jobs,
     part_texts,
@@ -343,7 +344,7 @@ def test_a_change_is_seen_before_the_next_part_is_kept(tmp_path: Path, monkeypat
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
-def test_a_damaged_part_is_named_and_once_it_is_deleted_its_rows_are_scored_again(damage: str) -> None:
+def test_a_damaged_part_is_named_and_its_rows_and_those_behind_are_scored_again(damage: str) -> None:
     content = "n,text\n" + "".join(f"{row},a superb film number {row}\n" for row in range(45))
     job, _ = score(content)
     whole = files_of(job)
@@ -352,8 +353,11 @@ def test_a_damaged_part_is_named_and_once_it_is_deleted_its_rows_are_scored_agai
     if damage == "flipped":  # a byte of a page, which the file's own end knows nothing of
         data[60] ^= 0xFF
     path.write_bytes({"cut": data[:-20], "flipped": data, "emptied": b""}[damage])
-    with pytest.raises(JobError, match=r"00001\.parquet is damaged\. Delete that file and score the table again"):
+    with pytest.raises(JobError, match=r"00001\.parquet is gone or damaged\. Score the table again"):
         list(iterate_parts(job))
+    forget_result(job)
+    run(job)
+    assert files_of(job) == whole
     path.unlink()
     assert not job.is_done and len(job.part_files) == 1, "what follows a missing part does not count"
     run(job)
@@ -361,13 +365,13 @@ def test_a_damaged_part_is_named_and_once_it_is_deleted_its_rows_are_scored_agai
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_a_damaged_part_ends_a_resume_with_its_name() -> None:
+def test_a_resume_goes_on_before_the_first_damaged_part() -> None:
     job = ask(save("text\n" + "".join(f"film {row}\n" for row in range(45))))
-    stop_after(job, 2)
-    job.part_files[0].write_bytes(b"PAR1")
-    with pytest.raises(JobError, match=r"00000\.parquet is damaged"):
-        run(job)
-    assert job.state.status == "failed" and "00000.parquet is damaged" in job.state.message
+    stop_after(job, 3)
+    whole = [path.read_bytes() for path in job.part_files]
+    job.part_files[1].write_bytes(b"PAR1")
+    assert run(job).rows == 45
+    assert [path.read_bytes() for path in job.part_files[:3]] == whole
 
 
 def test_the_parts_say_what_they_hold() -> None:
@@ -385,3 +389,24 @@ def test_the_result_is_plain_json(workspace: Path) -> None:
     document = json.loads((job.path / "result.json").read_text())
     assert document["facets"]["columns"] == ["text"] and document["facets"]["facts"][0]["distinct"] == 1
     assert workspace in job.path.parents and result == job.result
+
+
+def test_a_part_that_is_gone_is_told_of_in_a_sentence(small_chunks: None) -> None:
+    job, _ = score("text\n" + "".join(f"film {row}\n" for row in range(40)))
+    job.part_file(2).unlink()
+    with pytest.raises(JobError, match=r"00002\.parquet is gone or damaged\. Score the table again"):
+        read_rows_at(job, np.array([39]), [0])
+
+
+def test_a_damaged_result_is_made_anew() -> None:
+    job, before = score("text\ngood\nbad\n")
+    job.result_file.write_text("{")
+    assert not job.is_done
+    assert run(job).counts == before.counts
+
+
+def test_what_another_job_was_asked_for_may_be_damaged() -> None:
+    job, _ = score("text\ngood\nbad\n")
+    (job.path / "request.json").write_text("{")
+    other = ask(job.upload, cutoffs=Cutoffs(threshold=0.7, unsure_low=0.6, unsure_high=0.8))
+    assert other.path != job.path and run(other).rows == 2

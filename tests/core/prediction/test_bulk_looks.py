@@ -3,6 +3,8 @@
 import io
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import JobError
@@ -154,3 +156,23 @@ def test_a_look_at_a_table_that_went_on_since_is_refused() -> None:
     look = create_look(job, LookRequest(kind="words", records=5))
     with pytest.raises(JobError, match="scored further since"):
         execute_look(look, JobReporter(look))
+
+
+def test_damaged_words_are_looked_for_again() -> None:
+    job = reviews()
+    look = take(job, kind="words")
+    look.words_file.write_text("[]")
+    (look.path / "request.json").write_text("{")
+    assert not look.is_done
+    assert take(job, kind="words").is_done
+
+
+@pytest.mark.parametrize("damage", ["garbage", "fewer rows"])
+def test_damaged_rows_are_told_of_in_a_sentence(damage: str) -> None:
+    look = take(reviews(), kind="rows", chosen=RowFilter(word="dull"))
+    if damage == "garbage":
+        look.rows_file.write_bytes(b"PAR1")
+    else:
+        pq.write_table(pa.table({"holds": [True, False]}), look.rows_file)
+    with pytest.raises(JobError, match=r"rows\.parquet is gone or damaged"):
+        read_look_rows(look)

@@ -354,3 +354,45 @@ def test_what_was_written_reads_back_as_it_stands() -> None:
     path, _ = make(score(content, (1,)), "all", "csv")
     back = list(read_rows(path, sniff_table(path)))
     assert [row.fields[:2] for row in back] == [('1, "a"', "x\ny"), ("2", "\u00a0=z\u2028"), ("3", " lone ")]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["about.json", "request.json"])
+def test_a_file_of_which_nothing_can_be_read_is_made_again(name: str) -> None:
+    job = score()
+    export = create_export(job)
+    execute_export(export, JobReporter(export))
+    (export.path / name).write_text("{")
+    assert not export.is_done
+    assert make(job)[1].rows.in_file == 5
+
+
+def test_a_damaged_filter_is_written_again() -> None:
+    job = score()
+    mask = np.array([True, False, False, False, True])
+    export = create_export(job, "filter", "csv", mask=mask)
+    export.mask_file.write_bytes(b"")
+    assert make(job, "filter", "csv", mask=mask)[1].rows.written == 2
+
+
+def test_what_a_kill_left_half_written_is_removed() -> None:
+    export = create_export(score(), "all", "xlsx")
+    (export.path / f"{exporting.WORKBOOK_FOLDER}x").mkdir(parents=True)
+    (export.path / ".table.x.tmp").write_bytes(b"half")
+    execute_export(export, JobReporter(export))
+    left = {path.name for path in export.path.iterdir()}
+    assert left == {"about.json", "lock", "progress.json", "request.json", "state.json", "table"}
+
+
+@pytest.mark.parametrize("when", ["while rows are written", "at the end"])
+def test_a_workbook_on_a_full_disk_gives_its_place_back_and_says_so(when: str, tmp_path: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    writer = export_files._WorkbookWriter(Full(), ["text"], export_files.Written(), tmp_path)
+    rows = writer._sheet.row_data_fh
+    with pytest.raises(OSError, match="No space left on device"), writer:
+        writer.write([pa.array(["a", "b"])])
+        if when == "while rows are written":
+            raise OSError(28, "No space left on device")
+    assert rows.closed

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.errors import JobError
 from core.prediction.facets import (
     FACETS_NAME,
     MOST_DISTINCT,
@@ -241,3 +242,13 @@ def test_a_year_that_nobody_can_mean_is_no_date() -> None:
         NO_DAY, -25_567, 47_846, NO_DAY,
     ]  # fmt: skip
     assert find_date_format(["0202-05-01"] * 2 + ["2024-05-01"] * 98) == "ISO8601"
+
+
+def test_damaged_facets_are_told_of_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "facets.parquet"
+    for content in (b"", b"PAR1", b"no such thing" * 9):
+        path.write_bytes(content)
+        with pytest.raises(JobError, match=r"facets\.parquet is gone or damaged"):
+            read_facet(path, "logit")
+    with pytest.raises(JobError, match="is gone"):
+        read_facet(tmp_path / "none.parquet", "logit")

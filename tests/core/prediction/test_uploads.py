@@ -286,6 +286,30 @@ def test_what_is_no_file_is_refused_by_name(inbox: Path, name: str, words: str) 
         link_allowed_file(inbox / name)
 
 
+def test_a_link_that_leads_to_itself_is_refused(inbox: Path) -> None:
+    (inbox / "loop.csv").symlink_to(inbox / "loop.csv")
+    with pytest.raises(TableError, match="'loop.csv' is a link that leads to itself"):
+        link_allowed_file(inbox / "loop.csv")
+
+
+def test_a_name_that_is_no_text_is_refused(inbox: Path) -> None:
+    path = inbox / os.fsdecode(b"\xff.csv")
+    path.write_text("text\na film\n")
+    with pytest.raises(TableError, match="or that of a folder is no UTF-8. Rename it"):
+        link_allowed_file(path)
+
+
+def test_what_a_kill_left_of_a_conversion_is_removed_by_the_next() -> None:
+    upload = save('{"text": "a film"}\n', "a.jsonl")
+    job = create_conversion(upload, TableOptions())
+    (job.path / ".rows.csv.x").mkdir()
+    (job.path / ".rows.csv.x" / "copy.csv").write_text("half")
+    execute_conversion(job, JobReporter(job))
+    assert {path.name for path in job.path.iterdir()} == {
+        "lock", "progress.json", "request.json", "rows.csv", "rows.json", "state.json",
+    }  # fmt: skip
+
+
 def test_a_table_that_is_no_csv_file_is_converted_by_a_job_and_read_from_then_on() -> None:
     upload, options = save('{"text": "a film", "n": 1}\nnonsense\n{"text": "b", "n": 2}\n', "a.jsonl"), TableOptions()
     assert upload.kind == "jsonl" and not upload.is_readable(options)
