@@ -83,6 +83,7 @@ def test_two_models_stand_side_by_side_and_on_a_narrow_screen_one_under_the_othe
     expect(page.get_by_text("Both read it as positive, with the same probability")).to_be_visible()
     reviews = page.locator(".rs-review")
     expect(reviews).to_have_count(2)
+    page.wait_for_timeout(2_000)  # until nothing moves any more
     first, second = (reviews.nth(place).bounding_box() for place in (0, 1))
     assert first is not None and second is not None
     assert abs(first["y"] - second["y"]) < 2 and second["x"] > first["x"] + first["width"] - 1
