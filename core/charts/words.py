@@ -12,6 +12,7 @@ from core.charts.tokens import Tokens
 from core.evaluation.words import WordLean
 
 WORD_HEIGHT = 22
+LEAST_ROWS = 6  # of height, so that the axis has room under few words
 EDGE_LABELS = 18
 DIMMED = 0.45
 # A word that is 2, 4, 8 ... times as frequent in one group as in the other.
@@ -76,7 +77,7 @@ def plot_leaning(
     end: dict[str, Any] = {"baseline": "bottom", "dy": -4, "fontSize": 12, "color": tokens.text}
     texts = left.mark_text(align="left", **end), right.mark_text(align="right", **end)
     layers = zero, interval, dots, *texts, targets
-    chart = dress(alt.layer(*layers), tokens, WORD_HEIGHT * len(frame))
+    chart = dress(alt.layer(*layers), tokens, WORD_HEIGHT * max(len(frame), LEAST_ROWS))
     return chart.properties(padding={"left": 0, "right": 8, "top": EDGE_LABELS, "bottom": 2})
 
 

@@ -35,6 +35,7 @@ from dashboard.tokens import current_tokens
 LABELS = "labels"
 NO_COLUMN = -1
 PLACE = "trust_place"
+OPEN = "trust_open"
 REFUSED = "trust_refused"
 MOST_SHOWN = 6_000
 Pair = tuple[str, str, bool]
@@ -70,9 +71,24 @@ def draw_trust(job: BulkJob, result: BulkResult) -> None:
         draw_column_choice(job, facets, column)
         has_figure = result.fit is not None and result.fit.expected is not None
         purpose = "yourself" if column is not None else "to tighten this" if has_figure else "to find out"
-        if st.button(button_words(by_hand, len(drawn), purpose), key="trust_label", width="stretch"):
-            forget(PLACE)
-            draw_labelling(job)
+        st.button(
+            button_words(by_hand, len(drawn), purpose), key="trust_label", width="stretch",
+            on_click=open_labelling, args=(job,),
+        )  # fmt: skip
+    # What ticks elsewhere on the page draws it anew when it ends, which closes a box that is not drawn again.
+    if recall(OPEN) == job.job_id:
+        draw_labelling(job)
+
+
+def open_labelling(job: BulkJob) -> None:
+    """Open the box in which rows are labelled, at the first row without a label."""
+    forget(PLACE)
+    remember(OPEN, job.job_id)
+
+
+def close_labelling() -> None:
+    """Close it."""
+    forget(OPEN)
 
 
 def label_column(job: BulkJob, facets: Facets) -> int | None:
@@ -258,7 +274,7 @@ def button_words(found: Estimate | str, drawn: int, purpose: str) -> str:
     return f"Label {plural(drawn, 'row')} {purpose}"
 
 
-@st.dialog("Label rows", width="medium", on_dismiss="rerun")
+@st.dialog("Label rows", width="medium", on_dismiss=close_labelling)
 def draw_labelling(job: BulkJob) -> None:
     """Draw one of the drawn rows at a time, without what the model said of it; keys 1, 2 and 3 judge it."""
     drawn = draw_for_labels(job)
