@@ -160,7 +160,7 @@ def execute_here(run: Run, started: float) -> None:
         started: When the command began, by ``time.monotonic``.
     """
     from core.training.job import execute_run
-    from core.training.trainer import Watcher
+    from core.training.watcher import Watcher
 
     if run.state.status != "running":  # then they are meant for the process that trains it
         run.withdraw_requests()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
 from core.errors import ConfigError
 
@@ -29,6 +30,11 @@ class Settings(Section):
     """Settings of a run; true is no number and "5" is none either."""
 
     model_config = ConfigDict(strict=True)
+
+
+# Marks a field that came after the first version. It is left out of whatever is hashed as long as it has its default,
+# so that the names of earlier files hold: ``plain_document``.
+LATER: JsonDict = {"later": True}
 
 
 class DataConfig(Settings):
@@ -84,7 +90,16 @@ class PreprocessingConfig(Settings):
     )
 
 
-class BiLSTMConfig(Settings):
+class ModelSettings(Settings):
+    """What every model's settings say of themselves."""
+
+    @property
+    def pretraining(self) -> str | None:
+        """Return what is learnt from texts alone before the training, a name of ``PRETRAINING``, or None."""
+        return None
+
+
+class BiLSTMConfig(ModelSettings):
     """A bidirectional LSTM over word embeddings."""
 
     kind: Literal["bilstm"] = "bilstm"
@@ -101,7 +116,7 @@ class BiLSTMConfig(Settings):
     )  # fmt: skip
 
 
-class NgramConfig(Settings):
+class NgramConfig(ModelSettings):
     """A linear model on hashed word n-grams, weighted by naive-Bayes log-count ratios (Wang & Manning 2012)."""
 
     kind: Literal["ngram"] = "ngram"
@@ -153,6 +168,11 @@ class TrainingConfig(Settings):
         None, ge=1, title="Early stopping",
         description="Stop after this many epochs in a row that were no better on validation. Empty: never.",
     )  # fmt: skip
+    teacher: Literal["strong"] | None = Field(
+        None, title="Teacher",
+        description="A preset that is trained first; its probabilities for the reviews without a label are learnt from "
+        "too (distillation). Empty: labels alone.", json_schema_extra=LATER,
+    )  # fmt: skip
     seed: int = Field(0, ge=0, lt=2**32, title="Seed", description="Fixes the split, the order and every draw.")
 
 
@@ -163,6 +183,11 @@ class RunConfig(Section):
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     model: ModelConfig = BiLSTMConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def reads_unlabelled(self) -> bool:
+        """Tell whether the training reads reviews without a label, where the data has any."""
+        return self.training.teacher is not None or self.model.pretraining not in (None, "file")
 
     @property
     def split_seed(self) -> int:
@@ -290,6 +315,16 @@ def parse_config(document: Any) -> RunConfig:
         return RunConfig.model_validate(document)
     except ValidationError as error:
         raise ConfigError(f"Settings out of bounds: {describe_faults(error)}.") from error
+
+
+def plain_document(settings: Settings) -> dict[str, Any]:
+    """Return settings for JSON, without what came later and says nothing new."""
+    later = [
+        name
+        for name, field in type(settings).model_fields.items()
+        if field.json_schema_extra == LATER and getattr(settings, name) == field.default
+    ]
+    return settings.model_dump(mode="json", exclude=set(later))
 
 
 def describe_faults(error: ValidationError) -> str:

@@ -42,7 +42,7 @@ class Kind:
 
 def _train(folder: Path, reporter: JobReporter) -> None:
     from core.training.job import execute_run
-    from core.training.trainer import Watcher
+    from core.training.watcher import Watcher
 
     watcher = Watcher(
         reporter.on_phase,

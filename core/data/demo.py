@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 SEED = 2026
 SPLIT_SIZES = {"train": 2800, "test": 1200}
+UNLABELLED = 2800
 PHENOMENA: tuple[str, ...] = (
     "plain",
     "negation",
@@ -130,6 +131,12 @@ def generate_reviews(seed: int = SEED, sizes: Mapping[str, int] | None = None) -
     dice = _Dice(seed)
     seen: set[str] = set()
     return {split: [_review(dice, *label, seen) for label in _labels(dice, size)] for split, size in sizes.items()}
+
+
+def generate_unlabelled() -> list[str]:
+    """Return reviews of the same make as the demo corpus, without their labels; none of them stands in it."""
+    sizes = {**SPLIT_SIZES, "unlabelled": UNLABELLED}
+    return [review.text for review in generate_reviews(sizes=sizes)["unlabelled"]]
 
 
 def write_demo_table(file: IO[str], seed: int = SEED) -> int:

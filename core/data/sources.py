@@ -3,13 +3,14 @@
 The training loop takes plain columns (``LabelledTexts``), so that it also runs where ``datasets`` is not installed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core import settings
@@ -76,6 +77,53 @@ def _load_as_it_came(config: DataConfig) -> dict[str, LabelledTexts]:
     return {name: to_columns(split.data.table) for name, split in _load_imdb_from_hub().items()}
 
 
+def load_unlabelled(config: DataConfig, held_out: pa.Array) -> pa.Array:
+    """Return the reviews without a label that come with a data set, large_string (U); those of a table are none.
+
+    Args:
+        config: The data set.
+        held_out: Validation and test texts, large_string; what stands among them is left out.
+
+    Raises:
+        DataError: They cannot be reached.
+    """
+    texts = _load_unlabelled(config)
+    return texts.filter(pc.invert(pc.is_in(texts, value_set=held_out)))
+
+
+def _load_unlabelled(config: DataConfig) -> pa.Array:
+    folder = settings.data_folder()
+    if config.source == "demo":
+        from core.data.demo import generate_unlabelled
+
+        return pa.array(generate_unlabelled(), pa.large_string())
+    if config.source == "table":
+        return pa.array([], pa.large_string())
+    if folder is not None:
+        return _read_imdb_texts(folder, "unsupervised")
+    return (
+        _load_imdb_from_hub(("unsupervised",))["unsupervised"]
+        .data.table["text"]
+        .cast(pa.large_string())
+        .combine_chunks()
+    )
+
+
+def _read_imdb_texts(folder: Path, name: str) -> pa.Array:
+    path = _imdb_file(folder, name)
+    try:
+        return pq.read_table(path, columns=["text"])["text"].cast(pa.large_string()).combine_chunks()
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise DataError(
+            f"Could not read IMDB's reviews without a label at {path}: {str(error)[:200]}. {settings.DATA_VARIABLE} "
+            "should name a folder that holds imdb/plain_text/*.parquet, or choose settings that need labels alone."
+        ) from error
+
+
+def _imdb_file(folder: Path, name: str) -> Path:
+    return folder / "imdb" / "plain_text" / f"{name}-00000-of-00001.parquet"
+
+
 def read_imdb_folder(folder: Path) -> dict[str, LabelledTexts]:
     """Read IMDB from a folder that holds ``imdb/plain_text/*.parquet``, as the hub lays it out.
 
@@ -84,7 +132,7 @@ def read_imdb_folder(folder: Path) -> dict[str, LabelledTexts]:
     """
     splits = {}
     for name in SPLITS:
-        path = folder / "imdb" / "plain_text" / f"{name}-00000-of-00001.parquet"
+        path = _imdb_file(folder, name)
         try:
             splits[name] = to_columns(pq.read_table(path, columns=["text", "label"]))
         except (OSError, pa.ArrowException, KeyError) as error:
@@ -129,7 +177,7 @@ def choose_split(splits: Mapping[str, LabelledTexts], split: str, config: RunCon
     return train.take(rows if split == "train" else valid_rows)
 
 
-def _load_imdb_from_hub() -> "DatasetDict":
+def _load_imdb_from_hub(names: Sequence[str] = SPLITS) -> "DatasetDict":
     """Fetch IMDB from the hub, or from the hub's cache on this machine when the hub does not answer soon."""
     from datasets import DatasetDict
     from datasets import load_dataset as load_from_hub
@@ -143,7 +191,7 @@ def _load_imdb_from_hub() -> "DatasetDict":
             f"once, or set {settings.DATA_VARIABLE} to a folder that holds imdb/plain_text/*.parquet, or use the demo "
             "corpus (--data demo)."
         ) from error
-    return DatasetDict({name: found[name].select_columns(["text", "label"]) for name in SPLITS})
+    return DatasetDict({name: found[name].select_columns(["text", "label"]) for name in names})
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What every model offers to the training loop and to scoring."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +56,14 @@ class SentimentModel(nn.Module, ABC):
 
     def prepare(self, encoded: EncodedTexts, labels: NDArray[np.int64]) -> None:
         """Take from the training texts (N) and labels (N) what is counted, not learnt. By default nothing."""
+
+    def start_from(self, learnt: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take what was learnt from texts alone, before the training and before a checkpoint is restored.
+
+        Args:
+            learnt: What ``core.training.pretraining`` gives for the settings' ``pretraining``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} learns nothing before its training")
 
     @property
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import torch
@@ -15,18 +15,33 @@ from core.preprocessing.encoders import Arrays, Encoder, WordEncoder
 from core.preprocessing.ngrams import NgramEncoder
 
 
+class Sized(Protocol):
+    """Whatever has a number of ids: an encoder, or what stands for one before any data is read."""
+
+    @property
+    def size(self) -> int:
+        """Return how many ids exist, padding included."""
+
+
+@dataclass(frozen=True)
+class LargestEncoder:
+    """Stands for the largest encoder that the settings allow."""
+
+    size: int
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """How a kind of model is made.
 
     Attributes:
-        build: (model config, number of ids) -> a model with random weights drawn from torch's generator.
+        build: (model config, its encoder) -> a model with random weights drawn from torch's generator.
         fit_encoder: (training texts, run config) -> its encoder.
         restore_encoder: (arrays from a model file, run config) -> the same encoder.
         largest_size: run config -> the most ids its encoder can have, for a description before any data is read.
     """
 
-    build: Callable[[Any, int], SentimentModel]
+    build: Callable[[Any, Sized], SentimentModel]
     fit_encoder: Callable[[pa.Array, Any], Encoder]
     restore_encoder: Callable[[Arrays, Any], Encoder]
     largest_size: Callable[[Any], int]
@@ -34,13 +49,13 @@ class ModelEntry:
 
 MODELS: Mapping[str, ModelEntry] = {
     "bilstm": ModelEntry(
-        build=BiLSTM,
+        build=lambda config, encoder: BiLSTM(config, encoder.size),
         fit_encoder=lambda texts, config: WordEncoder.fit(texts, config.preprocessing),
         restore_encoder=lambda arrays, config: WordEncoder.from_arrays(arrays, config.preprocessing),
         largest_size=lambda config: config.preprocessing.max_words + 2,
     ),
     "ngram": ModelEntry(
-        build=NgramModel,
+        build=lambda config, encoder: NgramModel(config, encoder.size),
         fit_encoder=lambda texts, config: NgramEncoder.fit(texts, config.preprocessing, config.model),
         restore_encoder=lambda arrays, config: NgramEncoder.from_arrays(arrays, config.preprocessing, config.model),
         largest_size=lambda config: 2**config.model.bucket_bits + 1,
@@ -48,9 +63,9 @@ MODELS: Mapping[str, ModelEntry] = {
 }
 
 
-def build_model(config: RunConfig, size: int) -> SentimentModel:
-    """Return an untrained model for an encoder of ``size`` ids."""
-    return MODELS[config.model.kind].build(config.model, size)
+def build_model(config: RunConfig, encoder: Sized) -> SentimentModel:
+    """Return an untrained model for an encoder."""
+    return MODELS[config.model.kind].build(config.model, encoder)
 
 
 def fit_encoder(texts: pa.Array, config: RunConfig) -> Encoder:
@@ -61,4 +76,4 @@ def fit_encoder(texts: pa.Array, config: RunConfig) -> Encoder:
 def describe_model(config: RunConfig) -> dict[str, int]:
     """Return each layer's number of parameters, with the largest vocabulary that the settings allow."""
     with torch.device("meta"):
-        return build_model(config, MODELS[config.model.kind].largest_size(config)).layer_parameters
+        return build_model(config, LargestEncoder(MODELS[config.model.kind].largest_size(config))).layer_parameters

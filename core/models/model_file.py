@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from core.config import LABELS, ModelConfig, PreprocessingConfig, Section, describe_faults
+from core.config import LABELS, ModelConfig, PreprocessingConfig, Section, describe_faults, plain_document
 from core.errors import ModelFileError
 from core.tensor_file import (
     DTYPES,
@@ -46,7 +46,9 @@ class Architecture(Section):
 
     def to_json(self) -> str:
         """Return the one spelling that is stored and hashed."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        sections = {"preprocessing": plain_document(self.preprocessing), "model": plain_document(self.model)}
+        document = self.model_dump(mode="json") | sections
+        return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 class Reference(Section):
@@ -230,7 +232,7 @@ def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentMode
     if set(encoder.arrays()) != set(encoder_arrays):
         raise DamagedFileError(f"its encoder should hold {sorted(encoder.arrays())}; found {sorted(encoder_arrays)}")
     with torch.device("meta"):
-        model = entry.build(architecture.model, encoder.size)
+        model = entry.build(architecture.model, encoder)
     expected = {name: (tuple(value.shape), DTYPES[architecture.dtype]) for name, value in model.state_dict().items()}
     found = {name: (value.shape, value.dtype) for name, value in weights.items()}
     if found != expected:

@@ -16,7 +16,7 @@ from core.job_folder import read_document
 from core.runs import Run
 
 if TYPE_CHECKING:
-    from core.training.trainer import Watcher
+    from core.training.watcher import Watcher
 
 
 class Baseline(Section):
@@ -77,7 +77,8 @@ def _train_baseline(
     config: RunConfig, train_split: LabelledTexts, fingerprint: str, watcher: "Watcher"
 ) -> Baseline | None:
     """Train it; None when it was asked to stop. Its own checkpoints let it go on after a kill."""
-    from core.training.trainer import Watcher, train_model
+    from core.training.trainer import train_model
+    from core.training.watcher import Watcher
 
     watcher.on_line("First the line to beat: the n-gram model on the same reviews.")
     folder = Run(baseline_folder(config, fingerprint))

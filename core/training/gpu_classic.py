@@ -18,7 +18,8 @@ from core.evaluation.metrics import evaluate_logits
 from core.models.model_file import load_model_file
 from core.models.scoring import score_texts
 from core.runs import create_run
-from core.training.trainer import Watcher, train_model
+from core.training.trainer import train_model
+from core.training.watcher import Watcher
 
 SCRIPT_FIGURES = {"test accuracy": 0.8519, "train accuracy": 0.8884, "test loss": 0.3822, "train loss": 0.2845}
 

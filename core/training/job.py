@@ -26,7 +26,9 @@ from core.runs import Run, RunOrigin, RunResult, create_run, library_versions
 from core.training.baseline import note_baseline
 from core.training.extension import added_epochs_left
 from core.training.forecast import note_forecast
-from core.training.trainer import Outcome, Watcher, train_model
+from core.training.trainer import Outcome, train_model
+from core.training.unlabelled import read_unlabelled
+from core.training.watcher import StopAsked, Watcher
 
 RESERVED_BYTES = 65_536
 
@@ -103,6 +105,10 @@ def execute_run(run: Run, watcher: Watcher, started: float) -> RunResult:
                 outcome, evaluation = _train(run, watcher, start)
                 result = summarise(outcome, evaluation, outcome.earlier_seconds + time.monotonic() - started)
                 run.save_result(result)
+        except StopAsked as error:
+            word: Status = "paused" if run.is_pause_requested else "stopped"
+            _end(run, word, f"It was {word} before its first step; what was learnt so far is kept.")
+            raise RunError(f"Run {run.run_id} was {word} before its first step. Resume it to go on.") from error
         except OSError as error:
             failure = _explain_refusal(run, error)
             _end(run, "failed", str(failure))
@@ -203,6 +209,9 @@ def _train(run: Run, watcher: Watcher, start: float) -> tuple[Outcome, Evaluatio
     except ReviewscopeError as error:
         watcher.on_notice(f"The training is not compared with its forecast: {error}")
     note_baseline(run, splits["train"], data_fingerprint, watcher)
+    unlabelled = read_unlabelled(config, splits["train"], splits["test"]) if config.reads_unlabelled else None
+    if unlabelled is not None and not len(unlabelled.texts):
+        watcher.on_notice("This data has no reviews without a label: the training reads those with one alone.")
     outcome = train_model(
         run,
         config,
@@ -211,6 +220,7 @@ def _train(run: Run, watcher: Watcher, start: float) -> tuple[Outcome, Evaluatio
         watcher,
         extensions=run.about.extensions,
         mirrored=run.settings.with_tensorboard,
+        unlabelled=unlabelled,
     )
     if not (run.settings.with_test and outcome.finished):
         return outcome, None

@@ -1,19 +1,21 @@
 """The training loop, read from top to bottom. It needs torch, numpy, pyarrow, safetensors and pydantic alone."""
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
-from core.config import RunConfig, TrainingConfig
+from core.config import RunConfig, TrainingConfig, plain_document
 from core.data.labelled import LabelledTexts, cut_stratified, draw_rows
 from core.errors import DivergedError
 from core.evaluation.calibration import fit_temperature
@@ -24,36 +26,18 @@ from core.models.model_file import Calibration
 from core.models.scoring import score_texts
 from core.prediction.fit import TextProfile, build_reference, profile_texts
 from core.preprocessing.batching import epoch_batches
-from core.preprocessing.encoded import EncodedTexts
+from core.preprocessing.encoded import EncodedTexts, concatenate
 from core.preprocessing.encoders import Encoder
 from core.runs import Extension, Run
 from core.training.checkpoint import Position
 from core.training.events import open_mirror
 from core.training.keeper import Keeper, resume_position
 from core.training.plan import Stage, gentler_rate, learning_rate_at, plan_stages
+from core.training.pretraining import Task, pretrain
+from core.training.unlabelled import Unlabelled
+from core.training.watcher import Watcher
 
 DIVERGED_LOSS = 30.0  # a mean log loss at which the truth was given a probability of 1e-13
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """How the loop talks to whoever started it.
-
-    Attributes:
-        on_phase: Called with what begins now, in words, and how many units of work it has.
-        on_notice: Called with a sentence that the user must not miss.
-        on_line: Called with a line for the log.
-        on_progress: Called with the units just done.
-        should_stop: Asked after every step.
-        on_resume: Called with the units of the phase that were done before.
-    """
-
-    on_phase: Callable[[str, int], None] = lambda phase, total: None
-    on_notice: Callable[[str], None] = lambda sentence: None
-    on_progress: Callable[[int], None] = lambda done: None
-    should_stop: Callable[[], bool] = lambda: False
-    on_line: Callable[[str], None] = lambda line: None
-    on_resume: Callable[[int], None] = lambda done: None
 
 
 @dataclass(frozen=True)
@@ -93,16 +77,26 @@ class Learner:
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """Token ids and labels of N reviews; what they look like is told of validation's alone."""
+    """Token ids and labels of N reviews; what they look like is told of validation's alone.
+
+    Labels are float32 (N), from 0 to 1: between them they are a teacher's probabilities.
+    """
 
     encoded: EncodedTexts
     labels: Tensor
     profile: TextProfile | None = None
 
+    def __len__(self) -> int:
+        return len(self.encoded)
+
     @property
     def truth(self) -> NDArray[np.int64]:
-        """Return the labels as int64 (N)."""
-        return self.labels.numpy().astype(np.int64)
+        """Return the labels as int64 (N); a teacher's probability counts as the label that it speaks for."""
+        return (self.labels.numpy() > 0.5).astype(np.int64)
+
+    def joined_with(self, other: "EncodedSplit") -> "EncodedSplit":
+        """Return these reviews, then others."""
+        return EncodedSplit(concatenate([self.encoded, other.encoded]), torch.cat([self.labels, other.labels]))
 
 
 def train_model(
@@ -114,6 +108,7 @@ def train_model(
     *,
     extensions: Sequence[Extension] = (),
     mirrored: bool = False,
+    unlabelled: Unlabelled | None = None,
 ) -> Outcome:
     """Train from the start, or from the newest sound checkpoint, and keep the best weights in the run's model file.
 
@@ -125,8 +120,10 @@ def train_model(
         watcher: Is told of progress and may ask to stop.
         extensions: Epochs that were added after the run had ended.
         mirrored: Also write TensorBoard's event files.
+        unlabelled: Reviews without a label; needed where the settings read some.
 
     Raises:
+        StopAsked: It was asked to stop before its first step.
         DivergedError: The loss exploded or stopped being a number; the last good model is kept.
         ReviewscopeError: A file could not be written.
     """
@@ -136,14 +133,20 @@ def train_model(
     limited = whole.take(draw_rows(whole.labels, config.data.limit or len(whole), config.training.seed))
 
     watcher.on_phase("Reading the training reviews", 0)
-    encoder = fit_encoder(whole.texts, config)
+    taught = unlabelled if unlabelled and unlabelled.targets is not None else None
+    encoder = fit_encoder(pa.concat_arrays([whole.texts, taught.texts]) if taught else whole.texts, config)
     train_set, valid_set = encode_split(encoder, limited), encode_split(encoder, valid)
+    if taught:
+        train_set = train_set.joined_with(EncodedSplit(encoder.encode(taught.texts), torch.from_numpy(taught.targets)))
     if len(valid):
         valid_set = replace(valid_set, profile=profile_texts(encoder, valid.texts))
 
-    learner = build_learner(config, encoder, plan_stages(config.training, len(limited), extensions))
-    learner.model.prepare(train_set.encoded, limited.labels)
-    settings_hash = hash_settings(config, fingerprint)
+    learner = build_learner(config, encoder, plan_stages(config.training, len(train_set), extensions))
+    learner.model.prepare(train_set.encoded, train_set.truth)
+    if config.model.pretraining:
+        texts = pa.concat_arrays([whole.texts, unlabelled.texts]) if unlabelled else whole.texts
+        learner.model.start_from(pretrain(Task(config, encoder, texts, whole.labels, watcher)))
+    settings_hash = hash_settings(config, f"{fingerprint}{unlabelled.fingerprint if unlabelled else ''}")
     found, notice = resume_position(run, learner.model, learner.optimizer, settings_hash)
     position = found or Position()
     if notice:
@@ -329,7 +332,7 @@ def is_improvement(config: TrainingConfig, position: Position, loss: float, accu
 def build_learner(config: RunConfig, encoder: Encoder, stages: list[Stage]) -> Learner:
     """Return a fresh model and its optimiser, on the GPU when there is one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.training.learning_rate, fused=True)
     return Learner(model, encoder, optimizer, device, config.training, stages)
@@ -365,8 +368,10 @@ def encode_split(encoder: Encoder, split: LabelledTexts) -> EncodedSplit:
 
 def hash_settings(config: RunConfig, fingerprint: str) -> str:
     """Return a name for all that a checkpoint's weights depend on; of corrected labels the fingerprint tells."""
-    document = config.model_dump_json(exclude={"data": {"corrections"}})
-    return hashlib.sha256(f"{document} {fingerprint}".encode()).hexdigest()
+    document = {name: plain_document(getattr(config, name)) for name in RunConfig.model_fields}
+    del document["data"]["corrections"]
+    content = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{content} {fingerprint}".encode()).hexdigest()
 
 
 def prepare_torch(seed: int) -> None:

@@ -53,11 +53,11 @@ def main(steps: int | None) -> None:
     encoded = encoder.encode(train.take(rows).texts)
     labels = torch.from_numpy(train.labels[rows].astype(np.float32))
     ways = [
-        Way("classic, fp32", build_model(config, encoder.size), False, torch.float32),
-        Way("classic, bf16", build_model(config, encoder.size), False, torch.bfloat16),
+        Way("classic, fp32", build_model(config, encoder), False, torch.float32),
+        Way("classic, bf16", build_model(config, encoder), False, torch.bfloat16),
         Way("padded to 256, fp32", PaddedLSTM(), True, torch.float32),
     ]
-    collate = build_model(config, encoder.size).collate
+    collate = build_model(config, encoder).collate
     peaks = {torch.float32: [0.0], torch.bfloat16: [0.0]}
     batches = epoch_batches(encoded.lengths, config.training.batch_size, seed=0, epoch=1)[:steps]
     turns = [batches[start : start + TURN] for start in range(0, len(batches), TURN)]

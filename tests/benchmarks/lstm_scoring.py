@@ -32,7 +32,7 @@ def main() -> None:
     encoder = fit_encoder(splits["train"].texts, config)
     rows = np.random.default_rng(0).permutation(len(splits["test"]))[:REVIEWS]
     encoded = encoder.encode(splits["test"].texts.take(rows))
-    ours, padded = build_model(config, encoder.size).eval(), PaddedLSTM().eval()
+    ours, padded = build_model(config, encoder).eval(), PaddedLSTM().eval()
     ways: dict[str, Callable[[], object]] = {
         "Reviewscope (batches of like length, side by side)": lambda: score_texts(ours, encoded),
         f"padded to {LENGTH}, batch {BATCH}": lambda: score_padded(padded, encoded),

@@ -51,7 +51,7 @@ def main(way: str) -> None:
     encoder = fit_encoder(train.texts, config)
     encoded = encoder.encode(train.texts)
     labels = torch.from_numpy(train.labels.astype(np.float32))
-    ours = build_model(config, encoder.size)
+    ours = build_model(config, encoder)
     model = ours if way == "classic" else PaddedLSTM()
     optimizer = torch.optim.Adam(model.parameters())
     seconds = []

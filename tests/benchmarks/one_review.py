@@ -65,7 +65,7 @@ def untrained_classic() -> Predictor:
     """Return a network of the preset ``classic`` that has learnt nothing."""
     config = preset_config("classic")
     encoder = fit_encoder(pa.array(make_texts(200), pa.large_string()), config)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     architecture = Architecture(preprocessing=config.preprocessing, model=config.model)
     return Predictor(LoadedModel(model, encoder, architecture, "0" * 64))
 

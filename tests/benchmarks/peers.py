@@ -24,7 +24,8 @@ from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
 from core.prediction.predictor import Predictor
 from core.runs import create_run
-from core.training.trainer import Watcher, train_model
+from core.training.trainer import train_model
+from core.training.watcher import Watcher
 from tests.benchmarks.file_to_file import clean
 
 STEP_ROUNDS = 3

@@ -63,7 +63,7 @@ def make(kind: str) -> Made:
     config = RunConfig(preprocessing=PREPROCESSING, model=MODEL_CONFIGS[kind])
     torch.manual_seed(5)
     encoder = fit_encoder(REVIEWS.texts, config)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.prepare(encoder.encode(REVIEWS.texts), REVIEWS.labels)
     if kind == "ngram":
         torch.nn.init.normal_(model.weight)

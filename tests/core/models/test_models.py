@@ -34,7 +34,7 @@ def make(model_config: ModelConfig, seed: int = 0) -> tuple[SentimentModel, Enco
     )
     encoder = fit_encoder(REVIEWS.texts, config)
     torch.manual_seed(seed)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.prepare(encoder.encode(REVIEWS.texts), REVIEWS.labels)
     if kind_has_zero_start(model):
         torch.nn.init.normal_(model.weight)

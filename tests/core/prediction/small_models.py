@@ -26,7 +26,7 @@ def train_small(kind: str) -> Predictor:
     torch.manual_seed(0)
     encoder = fit_encoder(reviews.texts, config)
     encoded = encoder.encode(reviews.texts)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.prepare(encoded, reviews.labels)
     batch, labels = model.collate(encoded), torch.from_numpy(reviews.labels).float()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)

@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     reviews = invent_reviews(30)
     encoder = fit_encoder(reviews.texts, config)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.prepare(encoder.encode(reviews.texts), reviews.labels)
     torch.nn.init.ones_(model.weight)
     path = tmp_path_factory.mktemp("made") / "made.safetensors"

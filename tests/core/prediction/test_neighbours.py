@@ -46,7 +46,7 @@ def make_subject(model_config: ModelConfig, split: str = "test", **data: float) 
         splits["test"].labels,
     )
     encoder = fit_encoder(splits["train"].texts, config)
-    model = build_model(config, encoder.size)
+    model = build_model(config, encoder)
     model.prepare(encoder.encode(splits["train"].texts), splits["train"].labels)
     if hasattr(model, "weight"):
         model.weight.data.fill_(1.0)

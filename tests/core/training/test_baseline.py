@@ -14,7 +14,8 @@ from core.runs import Run, create_run
 from core.training import baseline
 from core.training.baseline import Baseline, baseline_config, baseline_folder, find_baseline, load_baseline
 from core.training.job import execute_run
-from core.training.trainer import Watcher, train_model
+from core.training.trainer import train_model
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import small_config, write_table
 
 LINE = "Line to beat: training"

@@ -19,8 +19,9 @@ from core.training import keeper
 from core.training.checkpoint import list_checkpoints, load_checkpoint
 from core.training.job import execute_run
 from core.training.plan import Stage
-from core.training.trainer import Learner, Watcher, build_learner
+from core.training.trainer import Learner, build_learner
 from core.training.verdicts import load_verdicts
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import MODELS, small_config, without_times, write_table
 
 FLIPS, TRUNCATIONS = 300, 50

@@ -15,7 +15,7 @@ from core.training import trainer
 from core.training.history import HistoryReader
 from core.training.job import execute_run
 from core.training.plan import Stage, learning_rate_at
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import MODELS, small_config, write_table
 
 every_model = pytest.mark.parametrize("kind", MODELS)

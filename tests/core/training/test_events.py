@@ -16,7 +16,7 @@ from core.errors import RunError
 from core.runs import Run, create_run
 from core.training.events import TAGS
 from core.training.job import execute_run
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import Life, Lives, Server, find_run, small_config, spread, write_table
 
 Scalars = dict[tuple[str, int], float]

@@ -16,7 +16,7 @@ from core.runs import Run, create_run
 from core.training.checkpoint import list_checkpoints
 from core.training.extension import extend_run
 from core.training.job import execute_run
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import MODELS, small_config, without_times, write_table
 
 every_model = pytest.mark.parametrize("kind", MODELS)

@@ -33,7 +33,7 @@ from core.training.forecast import (
     rehearsed_configs,
 )
 from core.training.job import execute_run
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import small_config, write_table
 
 FAST, COMPACT = (with_data(preset_config(name), "demo") for name in ("fast", "compact"))

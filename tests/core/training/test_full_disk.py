@@ -21,7 +21,7 @@ from core.runs import Run, create_run
 from core.training import keeper
 from core.training.checkpoint import list_checkpoints
 from core.training.job import execute_run
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import (
     MODELS,
     Life,

@@ -18,7 +18,7 @@ from core.runs import Run, create_run
 from core.settings import END_COMMAND_VARIABLE
 from core.training import job
 from core.training.job import execute_run
-from core.training.trainer import Watcher
+from core.training.watcher import Watcher
 from tests.core.training.kill_points import small_config, write_table
 
 

@@ -15,7 +15,8 @@ from core.runs import Run, create_run
 from core.training import keeper, trainer
 from core.training.checkpoint import list_checkpoints
 from core.training.plan import learning_rate_at, plan_stages
-from core.training.trainer import Outcome, Watcher, train_model
+from core.training.trainer import Outcome, train_model
+from core.training.watcher import Watcher
 from tests.texts import invent_reviews
 
 REVIEWS = invent_reviews(120)
