@@ -6,7 +6,7 @@ RUN_READY := .venv/run-ready
 DEV_READY := .venv/dev-ready
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup run test e2e test-slow check bench starter gpu-classic format clean
+.PHONY: help setup run test e2e test-slow check bench bench-peers ladder starter gpu-classic format clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,8 +40,14 @@ check: $(DEV_READY) ## ruff, format and mypy, no tests
 	.venv/bin/mypy
 
 bench: $(DEV_READY) ## Compare with scikit-learn, fastText and padded LSTM loops on the real data; score and kill a million rows
-	$(PY) -m tests.benchmarks.peers
+	$(PY) -m tests.benchmarks.peers --steps
 	$(PY) -m tests.benchmarks.bulk
+
+bench-peers: $(DEV_READY) ## The fast preset against scikit-learn and fastText; MODELS=RUN adds trained models
+	$(PY) -m tests.benchmarks.peers $(MODELS)
+
+ladder: $(RUN_READY) ## Train the presets with several seeds and print what each costs and brings; PRESETS=a,b SEEDS=n choose
+	$(PY) -m core.model_ladder $(if $(PRESETS),--presets $(PRESETS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 starter: $(RUN_READY) ## Rebuild the shipped model and its card from the real data
 	$(PY) -m core.starter.build

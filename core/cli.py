@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core import settings
-from core.cli_runs import add_commands, execute_here, run_document
+from core.cli_runs import add_commands, execute_here, print_run, run_document
 from core.cli_tables import Reference, add_table_commands, load_predictor
 from core.config import PRESETS, Meaning, RunConfig, preset_config, repeat_with_seeds, with_data, with_settings
 from core.errors import ConfigError, DataError, ReviewscopeError
@@ -46,7 +46,7 @@ Settings = Annotated[list[str], typer.Option("--set", metavar="field=value", hel
 
 
 CHOSEN_ELSEWHERE = (
-    "model.kind", "data.source", "data.path", "data.text_column", "data.label_column", "data.label_map",
+    "data.source", "data.path", "data.text_column", "data.label_column", "data.label_map",
 )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def train(
     else:
         group = f"{name or preset}-{time.time_ns():x}" if seeds > 1 else None
         documents = [_train_here(each, preset, name, test, tensorboard, group) for each in configs]
-    print_result(documents[0] if seeds == 1 else _summary(documents), as_json=as_json)
+    print_run(documents[0] if seeds == 1 else _summary(documents), as_json=as_json)
 
 
 def _train_here(
@@ -152,9 +152,7 @@ def _training_config(
 ) -> RunConfig:
     for path in (assignment.partition("=")[0] for assignment in assignments):
         if path in CHOSEN_ELSEWHERE:
-            raise ConfigError(
-                f"{path} is not a matter of --set: choose a preset for the model and --data for the data."
-            )
+            raise ConfigError(f"{path} is not a matter of --set: choose the data with --data.")
     label_map = _read_label_map(labels, data, label_column)
     return with_settings(with_data(preset_config(preset), data, text_column, label_column, label_map), assignments)
 
@@ -170,6 +168,28 @@ def _fit_minutes(config: RunConfig, minutes: float, *, with_test: bool) -> RunCo
     job.save_costs(costs)
     expected = foresee(config, costs, with_test=with_test, earlier=list_runs())
     return fit_budget(config, costs, expected, 60 * minutes)
+
+
+@app.command()
+def ensemble(
+    members: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Two to eight finished runs of the same data.")
+    ],
+    name: Annotated[str | None, typer.Option(help="The new run's name; ensemble and a number when left out.")] = None,
+    weighting: Annotated[str, typer.Option(help="equal, or validation: by the least log loss there.")] = "equal",
+    test: WithTest = False,
+    queue: InQueue = False,
+    as_json: AsJson = False,
+) -> None:
+    """Average finished runs into one model: a new run, whose file needs none of theirs."""
+    from core.training.members import ensemble_of
+
+    config = ensemble_of(members, weighting)
+    if queue:
+        document = run_document(submit_run(config, "ensemble", name, with_test=test))
+    else:
+        document = _train_here(config, "ensemble", name, test, False, None)
+    print_run(document, as_json=as_json)
 
 
 @app.command()

@@ -36,7 +36,7 @@ def resume(run_id: RunId, as_json: AsJson = False) -> None:
     """Go on with a run that was paused, stopped, interrupted or failed; a finished one only reports."""
     run = find_run(run_id)
     execute_here(run, time.monotonic())
-    print_result(run_document(run), as_json=as_json)
+    print_run(run_document(run), as_json=as_json)
 
 
 def extend(
@@ -56,7 +56,7 @@ def extend(
         enqueue(run)
     else:
         execute_here(run, time.monotonic())
-    print_result(run_document(run), as_json=as_json)
+    print_run(run_document(run), as_json=as_json)
 
 
 def runs(as_json: AsJson = False) -> None:
@@ -144,6 +144,16 @@ def run_document(run: Run) -> dict[str, Any]:
     state = run.state
     figures = run.result.model_dump() if run.result else {}
     return {"run_id": run.run_id, "status": state.status, "message": state.message, **figures}
+
+
+def print_run(document: dict[str, Any], *, as_json: bool) -> None:
+    """Print what ``run_document`` gave; for people, a teacher's time stands beside in minutes, where there was one."""
+    seconds = document.get("teacher_seconds")
+    if not as_json and "teacher_seconds" in document:
+        document = {name: value for name, value in document.items() if name != "teacher_seconds"}
+        if seconds is not None:
+            document["its teacher"] = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+    print_result(document, as_json=as_json)
 
 
 def _refuse_unless(run: Run, *statuses: str) -> None:

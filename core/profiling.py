@@ -14,7 +14,7 @@ from core.evaluation.profile import DataProfile, TextView, profile_data, view_ba
 from core.files import write_json
 from core.job_folder import JobFolder, JobReporter, read_document
 
-FORMAT_VERSION = 1  # of the result; another one gives other keys
+FORMAT_VERSION = 2  # of the result; another one gives other keys
 
 
 class ProfileRequest(Section):
@@ -114,7 +114,8 @@ def profile_lines(profile: DataProfile, splits: dict[str, LabelledTexts], config
             f"{split.median:,} words in the middle one, {split.p99:,} at 99 in 100, {split.longest:,} at most"
         )
     cut, most = sum(split.cut for split in profile.splits.values()), config.preprocessing.max_length
-    lines["cut"] = "nothing: there is no limit of words" if most is None else f"{cut:,} reviews, at {most:,} words"
+    unit = config.preprocessing.unit
+    lines["cut"] = f"nothing: there is no limit of {unit}" if most is None else f"{cut:,} reviews, at {most:,} {unit}"
     lines["duplicates"] = (
         f"{profile.train_test.rows:,} of test also in train or valid, {profile.train_valid.rows:,} of valid also in "
         f"train; extra copies inside: "

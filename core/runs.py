@@ -33,18 +33,23 @@ class RunResult(Section):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     parameters: int
-    train_accuracy: float = Field(description="Running mean over the last epoch, dropout on.")
-    train_loss: float
+    train_accuracy: float | None = Field(
+        description="Running mean over the last epoch, dropout on; None of an ensemble, which takes no step."
+    )
+    train_loss: float | None
     valid_accuracy: float | None = Field(description="Of the weights that were kept; None without validation.")
     valid_loss: float | None
     best_epoch: int | None
     epochs: int = Field(description="Epochs that were finished.")
     train_seconds: float = Field(description="In the training loop, validation included.")
-    total_seconds: float = Field(description="From the command's start, loading and encoding included.")
+    total_seconds: float = Field(
+        description="From the command's start, loading and encoding included; of an ensemble all its members' too."
+    )
     peak_memory_mb: float
     model_sha256: str
     test_accuracy: float | None = None
     test_loss: float | None = None
+    teacher_seconds: float | None = Field(None, description="Its teacher's, which are not among the others.")
 
 
 class Extension(Section):
@@ -181,7 +186,9 @@ class Run(JobFolder):
         return self.path / "tensorboard"
 
     def add_notice(self, sentence: str) -> None:
-        """Keep a sentence that the run's user must not miss, for the page."""
+        """Keep a sentence that the run's user must not miss, for the page; one that is said again stands there once."""
+        if sentence in self.notices:
+            return
         with (self.path / "notices.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": time.time(), "sentence": sentence}, ensure_ascii=False) + "\n")
 

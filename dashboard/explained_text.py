@@ -1,4 +1,7 @@
-"""A text with the words that pushed it: at once where pushes are exact, else as soon as a job has worked them out."""
+"""A text with the words that pushed it: at once where pushes are exact, else as soon as a job has worked them out.
+
+Of a model with attention, the words that it looked at can be shown instead.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -9,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import jobs
+from core.charts.dress import with_opacity
 from core.errors import ReviewscopeError
 from core.prediction.explaining import (
     ExplanationJob,
@@ -17,15 +21,20 @@ from core.prediction.explaining import (
     create_explanation_job,
     estimate_seconds,
 )
-from core.prediction.explanation import Reading, has_exact_pushes, read_text
+from core.prediction.explanation import Reading, attend, has_exact_pushes, read_text
 from core.prediction.integrated_gradients import TOLERANCE
 from core.prediction.predictor import Predictor
 from dashboard.cache import load_predictor
 from dashboard.components import about_duration, draw_caption, draw_chart_title
-from dashboard.highlight import highlight
+from dashboard.highlight import DARKEST, highlight
 from dashboard.state import forget, recall, remember
 from dashboard.tokens import current_tokens
 
+PUSHES, ATTENTION = "Pushes", "Attention"
+ATTENTION_CAPTION = (
+    "Attention: the stronger its tint, the more the model looked at a word. It shows where the model looked, not which "
+    "way a word pushed, nor whether the verdict hangs on it."
+)
 TICK_SECONDS = 0.4
 MOST_UNASKED = 5.0  # an explanation that takes longer than so many seconds waits for a press
 Heading = Callable[[Reading], tuple[str, str, Sequence[tuple[str, str]]]]
@@ -37,6 +46,8 @@ def draw_explained(
 ) -> None:
     """Draw a heading, the text with its words marked, and a footnote; colours may follow a second later.
 
+    Of a model that has attention, one chooses whether the marks show the pushes or the attention.
+
     Args:
         reference: The model.
         text: Any text that is not too long to be drawn; some of it is no blank.
@@ -47,6 +58,10 @@ def draw_explained(
             opened around it; the clock then runs until something else is drawn there.
     """
     predictor = load_predictor(reference)
+    if attend(predictor, "") is not None and _choose_what(place) == ATTENTION:
+        give_up(place)
+        _draw_attention(predictor, text, heading, footnote)
+        return
     if has_exact_pushes(predictor):
         give_up(place)
         _draw_reading(text, read_text(predictor, text), heading, footnote)
@@ -58,6 +73,42 @@ def draw_explained(
         _draw_reading(text, read_text(predictor, text, result.pushes), heading, footnote, _method_sentence(result))
     else:
         _draw_until_explained(predictor, request, place, heading, footnote, is_in_dialog)
+
+
+def _choose_what(place: str) -> str:
+    chosen: str = st.segmented_control(
+        "What the marks show", (PUSHES, ATTENTION), default=PUSHES, key=f"{place}_shown", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return chosen
+
+
+def _draw_attention(predictor: Predictor, text: str, heading: Heading, footnote: Footnote) -> None:
+    """Draw the text in shades of how much the model looked at each word; a reading of it takes milliseconds."""
+    reading, tokens = read_text(predictor, text, attention=attend(predictor, text)), current_tokens()
+    if not reading.words:
+        _draw_reading(text, reading, heading, footnote)
+        return
+    draw_chart_title(
+        attention_sentence(reading), ATTENTION_CAPTION, [("more attention", with_opacity(tokens.text, DARKEST))]
+    )
+    marked = highlight(text, reading.words, tokens, "attention")
+    st.html(f'<div class="rs rs-review" dir="auto">{marked}</div>')
+    if footnote:
+        draw_caption(footnote(reading))
+
+
+def attention_sentence(reading: Reading) -> str:
+    """Say on how few words half of the attention lies."""
+    shares = sorted((word.attention for word in reading.words if word.attention is not None), reverse=True)
+    if len(shares) == 1:
+        return "All of its attention lies on the one word that it read"
+    reached = 0.0
+    for count, share in enumerate(shares, 1):
+        reached += share
+        if reached >= sum(shares) / 2:
+            return f"Half of its attention lies on {count:,} of {len(shares):,} words"
+    return "No word was read"
 
 
 @st.fragment(run_every=TICK_SECONDS)
@@ -149,6 +200,11 @@ def _waiting_sentence(job: ExplanationJob, span: str) -> str:
 
 def _method_sentence(result: ExplanationResult) -> str:
     """Say how pushes came about, and how nearly they add up."""
+    if result.method == "left out":
+        return (
+            f"A push is what the score loses without the word. {abs(result.missing):.1f} of the score (log-odds) is "
+            "given to no word: what several words say together is hardly missed with one of them."
+        )
     begin = "Integrated gradients, from a text of as many unknown words"
     if abs(result.missing) <= TOLERANCE:
         return f"{begin}; the pushes add up to the score within {TOLERANCE:g} (log-odds)."

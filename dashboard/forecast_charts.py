@@ -26,7 +26,11 @@ IN_WORDS = (
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: what takes how long, in seconds, or the word for why that is not known (yet)."""
+    """One row: what takes how long, in seconds, or the word for why that is not known (yet).
+
+    Attributes:
+        is_estimate: It was not rehearsed; the shipped time was scaled to this machine.
+    """
 
     name: str
     is_chosen: bool
@@ -34,6 +38,7 @@ class Bar:
     low: float | None = None
     high: float | None = None
     word: str = ""
+    is_estimate: bool = False
 
 
 @lru_cache(maxsize=64)
@@ -60,7 +65,8 @@ def plot_forecasts(bars: tuple[Bar, ...], budget: float | None, tokens: Tokens) 
         base = alt.Chart(known).encode(y=y, color=colour, tooltip=tooltip)
         layers = [
             base.mark_bar(size=7, opacity=0.3).encode(x=x, x2="high:Q"),
-            base.mark_point(size=90, filled=True, opacity=1).encode(x=dots),
+            base.transform_filter("!datum.is_estimate").mark_point(size=90, filled=True, opacity=1).encode(x=dots),
+            base.transform_filter("datum.is_estimate").mark_point(size=60, fill=tokens.paper, opacity=1).encode(x=dots),
         ]
     waiting = alt.Chart(unknown.assign(low=low)).mark_text(align="left", dx=6, color=tokens.muted)
     layers.append(waiting.encode(x=x, y=y, text="word:N"))
@@ -94,4 +100,5 @@ def _domain(bars: tuple[Bar, ...], budget: float | None) -> tuple[float, float]:
 def _words(bar: Bar) -> dict[str, str]:
     if bar.seconds is None or bar.low is None or bar.high is None:
         return {"time": "", "range": ""}
-    return {"time": duration(bar.seconds), "range": duration_range(bar.low, bar.high)}
+    about = ", estimated" if bar.is_estimate else ""
+    return {"time": duration(bar.seconds) + about, "range": duration_range(bar.low, bar.high)}

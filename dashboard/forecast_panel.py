@@ -14,7 +14,11 @@ from core.errors import ConfigError, ReviewscopeError
 from core.runs import Run
 from core.training.baseline import baseline_config
 from core.training.forecast import (
+    LESSON_PART,
+    PRETRAINING_PART,
+    RULER,
     Costs,
+    Estimate,
     Forecast,
     ForecastJob,
     costs_key,
@@ -23,6 +27,7 @@ from core.training.forecast import (
     fit_budget,
     forecast,
 )
+from core.training.members import configs_before
 from dashboard import state
 from dashboard.components import about_duration, draw_caption, duration, duration_range, span
 from dashboard.forecast_charts import Bar, plot_forecasts
@@ -45,12 +50,19 @@ class Outlook:
         costs: What its rehearsal measured; None before that.
         forecast: What follows from the costs.
         failure: Why the rehearsal came to nothing; empty when it did not.
+        estimate: What it may take, of a preset that is rehearsed once it is chosen; None where that is not known.
     """
 
     config: RunConfig
     costs: Costs | None = None
     forecast: Forecast | None = None
     failure: str = ""
+    estimate: Estimate | None = None
+
+    @property
+    def scoring_speed(self) -> float | None:
+        """Return how many reviews a second were scored in the rehearsal, encoding included; None before it."""
+        return self.costs.n_test / self.costs.test if self.costs is not None and self.costs.test > 0 else None
 
 
 @dataclass(frozen=True)
@@ -173,7 +185,7 @@ def _draw_forecast(
     elif len(known) < len(outlooks):
         _draw_words(*waiting_words(outlooks, wanted, seen), is_waiting=True)
     else:
-        forecasts = without_repeated_baselines(known)
+        forecasts = without_repeated_work(known)
         total = sum(each.seconds for each in forecasts)
         _draw_words(span(total), measured_words(known, preset), total_range(forecasts) if total >= 0.5 else "")
 
@@ -188,7 +200,7 @@ def total_seconds(outlooks: Sequence[Outlook]) -> float | None:
     known = [outlook for outlook in outlooks if outlook.forecast is not None]
     if not known or len(known) < len(outlooks):
         return None
-    return sum(each.seconds for each in without_repeated_baselines(known))
+    return sum(each.seconds for each in without_repeated_work(known))
 
 
 def _draw_words(big: str, caption: str, small: str = "", *, is_waiting: bool = False) -> None:
@@ -225,15 +237,29 @@ def measured_words(outlooks: Sequence[Outlook], preset: str) -> str:
     assert first is not None and costs is not None
     at_most = "at most " if first.epochs > 1 and outlooks[0].config.training.patience else ""
     if len(outlooks) == 1:
-        epochs = f"{at_most}{count(first.epochs, 'epoch')} of {span(first.epoch_seconds)}"
-        rest = first.seconds - first.epochs * first.epoch_seconds
-        what = f"{preset}, {epochs}{f', and {span(rest)} for all else' if rest > 0.05 * first.seconds else ''}."
+        before, early = before_words(first, costs)
+        epochs = f"{at_most}{count(first.epochs, 'epoch')} of {span(first.epoch_seconds)}" if first.steps else ""
+        rest = first.seconds - first.epochs * first.epoch_seconds - early
+        other = f"{span(rest)} for all else" if rest > 0.05 * first.seconds else ""
+        said = [words for words in (before, epochs, other) if words]
+        what = f"{preset}, {', '.join(said[:-1])}{', and ' if len(said) > 1 else ''}{said[-1]}." if said else ""
     else:
         what = f"{len(outlooks)} runs of {preset}, one after the other; of each {_epochs_of_each(outlooks)}."
     how = f"Rehearsed for {span(costs.rehearsed)}, on {in_words(costs.threads)} thread{'s'[: costs.threads != 1]};"
     if any(outlook.forecast is not None and outlook.forecast.disturbed for outlook in outlooks):
         return f"{what} {how} another run was training meanwhile, so that it is likely too long."
     return f"{what} {how} {trust_words(first)}."
+
+
+def before_words(expected: Forecast, costs: Costs) -> tuple[str, float]:
+    """Return what comes before the first step and takes long, in words, and its seconds; members, a teacher, texts."""
+    names = [name for name in expected.parts if name in (*costs.before, LESSON_PART, PRETRAINING_PART)]
+    seconds = sum(expected.parts[name] for name in names) * expected.correction
+    if not names:
+        return "", 0.0
+    guessed = [name for name in names if name in costs.estimated]
+    how = f" ({' and '.join(guessed)} estimated from the shipped figures)" if guessed else ""
+    return f"first {', '.join(names)}: {span(seconds)}{how}", seconds
 
 
 def _epochs_of_each(outlooks: Sequence[Outlook]) -> str:
@@ -257,20 +283,24 @@ def trust_words(expected: Forecast) -> str:
     return f"so corrected, the last {in_words(len(percents))} forecasts here were {off} off"
 
 
-def without_repeated_baselines(outlooks: Sequence[Outlook]) -> list[Forecast]:
-    """Return the forecasts of runs that follow each other: the same line to beat is trained by the first of them."""
+def without_repeated_work(outlooks: Sequence[Outlook]) -> list[Forecast]:
+    """Return the forecasts of runs that follow each other: what several need first is trained by the first of them."""
     trained: set[str] = set()
     found = []
     for outlook in outlooks:
         expected = outlook.forecast
         assert expected is not None
-        line = expected.parts.get("line to beat", 0.0)
-        key = baseline_config(outlook.config).model_dump_json() if line else ""
-        if line and key in trained:
-            rest = 1 - line / expected.raw_seconds
+        # By its part of the forecast, what a run would train besides itself; a teacher's scoring goes with the teacher.
+        first = {"line to beat": baseline_config(outlook.config), **configs_before(outlook.config)}
+        keys = {part: each.model_dump_json() for part, each in first.items() if expected.parts.get(part)}
+        repeated = sum(expected.parts[part] for part, key in keys.items() if key in trained)
+        if any(part.startswith("teacher ") and key in trained for part, key in keys.items()):
+            repeated += expected.parts.get(LESSON_PART, 0.0)
+        if repeated:
+            rest = 1 - repeated / expected.raw_seconds
             times = {"seconds": expected.seconds * rest, "low": expected.low * rest, "high": expected.high * rest}
             expected = expected.model_copy(update=times)
-        trained.add(key)
+        trained |= set(keys.values())
         found.append(expected)
     return found
 
@@ -296,11 +326,16 @@ def build_bars(
         shown = list(outlooks) if name == chosen and outlooks else [outlook]
         known = [each for each in shown if each.forecast is not None]
         if len(known) < len(shown):
-            is_waiting = can_rehearse and not any(each.failure for each in shown)
-            word = "rehearsing" if is_waiting else "no forecast"
-            bars.append(Bar(name, name == chosen, word=word))
+            is_waiting = can_rehearse and name in (chosen, RULER) and not any(each.failure for each in shown)
+            if name != chosen and outlook.estimate is not None and not is_waiting:
+                found = outlook.estimate
+                bars.append(Bar(name, False, found.seconds, found.low, found.high, is_estimate=True))
+            else:
+                is_left = can_rehearse and not any(each.failure for each in shown)
+                word = "rehearsing" if is_waiting else "not rehearsed yet" if is_left else "no forecast"
+                bars.append(Bar(name, name == chosen, word=word))
             continue
-        forecasts = without_repeated_baselines(known)
+        forecasts = without_repeated_work(known)
         low, high = sum(each.low for each in forecasts), sum(each.high for each in forecasts)
         bars.append(Bar(name, name == chosen, sum(each.seconds for each in forecasts), low, high))
     return bars
@@ -353,7 +388,7 @@ def fit_plan(outlooks: Sequence[Outlook], budget: float | None, *, are_seeds: bo
         failed = any(outlook.failure for outlook in outlooks)
         why = "there is none: switch the limit off" if failed else "it is being measured"
         return Plan(configs, problem=f"The limit needs the forecast, and {why}.")
-    forecasts = without_repeated_baselines(known)
+    forecasts = without_repeated_work(known)
     total = sum(each.seconds for each in forecasts)
     if total <= budget:
         return Plan(configs, sentence=_fitting_words(known))
@@ -388,6 +423,8 @@ def _fitting_words(outlooks: Sequence[Outlook]) -> str:
         return f"All {len(outlooks)} runs fit your budget."
     expected, costs = outlooks[0].forecast, outlooks[0].costs
     assert expected is not None and costs is not None
+    if not expected.steps:
+        return "Fits your budget."
     at_most = "at most " if expected.epochs > 1 and outlooks[0].config.training.patience else ""
     reviews = f", all {costs.n_train:,} reviews" if outlooks[0].config.training.max_steps is None else ""
     return f"Fits your budget: {at_most}{count(expected.epochs, 'epoch')}{reviews}."

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import Literal
 
 from core.charts.dress import with_opacity
 from core.charts.tokens import Tokens
@@ -12,14 +13,19 @@ SHOWN_CHARACTERS = 20_000
 LEVELS = 5
 # A text whose strongest word pushes less than this is not painted as if it shouted.
 FULL_PUSH = 0.25
+# Attention that is spread evenly over a text of several words is not painted at all.
+FULL_ATTENTION = 6  # times an even share
+DARKEST = 0.34  # of ink: the words stay as readable as a caption
+Shown = Literal["pushes", "attention"]
 LINE_BREAKS = re.compile("(?:&lt;br ?/?&gt;)+")  # as HTML has them, escaped: film reviews are full of them
 
 
-def highlight(text: str, words: Sequence[Word], tokens: Tokens) -> str:
+def highlight(text: str, words: Sequence[Word], tokens: Tokens, shown: Shown = "pushes") -> str:
     """Return a text as safe HTML, to be put inside ``<div class="rs rs-review">``.
 
     A word's tint says to which side it pushed and how hard, against the hardest push of the text; dots under a word say
-    that the model does not know it; grey says that it lies beyond the most words that the model reads. The text content
+    that the model does not know it; grey says that it lies beyond the most words that the model reads. A word's share
+    of the attention is told in shades of ink alone, because attention has no side. The text content
     is the text, character for character, except that a NUL and a lone surrogate, which HTML cannot hold, appear as
     U+2400 and U+FFFD.
 
@@ -27,21 +33,22 @@ def highlight(text: str, words: Sequence[Word], tokens: Tokens) -> str:
         text: Any text; what is too long to draw is the caller's to cut (``SHOWN_CHARACTERS``).
         words: In the order of the text; those that end beyond it are left out. None at all gives the text unmarked.
         tokens: The viewer's colours.
+        shown: What the tints say.
     """
     pieces, place = [], 0
-    for start, end, style in _stretches(text, words, tokens):
+    for start, end, style in _stretches(text, words, tokens, shown):
         pieces.append(_safe(text[place:start]))
         pieces.append(f'<mark style="{style}">{_safe(text[start:end])}</mark>')
         place = end
     return "".join(pieces) + _safe(text[place:])
 
 
-def _stretches(text: str, words: Sequence[Word], tokens: Tokens) -> Iterator[tuple[int, int, str]]:
+def _stretches(text: str, words: Sequence[Word], tokens: Tokens, shown: Shown) -> Iterator[tuple[int, int, str]]:
     """Give start, end and style of what is to be marked; neighbours of one style with only blanks between are one."""
-    strongest = max((abs(word.push) for word in words if word.push is not None), default=0.0)
+    strongest = _strongest(words, shown)
     waiting: tuple[int, int, str] | None = None
     for word in words:
-        style = _style(word, max(strongest, FULL_PUSH), tokens)
+        style = _style(word, strongest, tokens, shown)
         if word.end > len(text) or (waiting and word.start < waiting[1]):
             continue
         if waiting and waiting[2] == style and text[waiting[1] : word.start].isspace():
@@ -54,9 +61,21 @@ def _stretches(text: str, words: Sequence[Word], tokens: Tokens) -> Iterator[tup
         yield waiting
 
 
-def _style(word: Word, strongest: float, tokens: Tokens) -> str:
+def _strongest(words: Sequence[Word], shown: Shown) -> float:
+    """Return what a full tint stands for."""
+    if shown == "pushes":
+        return max([FULL_PUSH, *(abs(word.push) for word in words if word.push is not None)])
+    read = sum(word.is_read for word in words)
+    most = max((word.attention for word in words if word.attention is not None), default=0.0)
+    return max(most, min(FULL_ATTENTION / max(read, 1), 1.0))
+
+
+def _style(word: Word, strongest: float, tokens: Tokens, shown: Shown) -> str:
     if not word.is_read:
         return f"background:none;color:{tokens.quiet}"
+    if shown == "attention":
+        level = int(LEVELS * (word.attention or 0.0) / strongest)
+        return f"background:{with_opacity(tokens.text, round(DARKEST * level / LEVELS, 2))}" if level else ""
     if not word.is_known:
         return f"background:none;text-decoration:underline dotted {tokens.muted} 2px;text-underline-offset:0.25em"
     level = int(LEVELS * abs(word.push or 0.0) / strongest)  # below a fifth of the hardest push: no tint

@@ -151,6 +151,8 @@ def _expected(kind: Any, is_optional: bool) -> str:
 
 def write_value(value: Any) -> str:
     """Return a setting's value as it is typed."""
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -5,11 +5,12 @@ import math
 import streamlit as st
 
 from core.charts.tokens import Tokens
+from core.config import EnsembleConfig
 from core.runs import Run
 from core.training.history import HistoryReader, Unit, history_csv
 from core.wording import percent
 from dashboard import state
-from dashboard.components import draw_caption, draw_chart_title
+from dashboard.components import draw_caption, draw_chart_title, draw_section
 from dashboard.run_snapshot import Snapshot
 from dashboard.tokens import current_tokens
 from dashboard.training_charts import (
@@ -25,13 +26,20 @@ from dashboard.training_charts import (
 UNITS: tuple[Unit, ...] = ("step", "epoch", "time")
 SPANS = (0, 5, 10, 20, 50, 100, 200, 500, 1_000)
 SPAN_SHARE = 30  # of a run's steps, the usual span of smoothing
-SCHEDULES = {"constant": "the same throughout", "linear": "falls evenly to zero"}
+SCHEDULES = {
+    "constant": "the same throughout",
+    "linear": "falls evenly to zero",
+    "one-cycle": "rises, then falls to zero",
+}
 UNIT_KEY, LOG_KEY, TIME_END = "curve-unit", "curve-log", "curve-time-end"
 LEAST_FILLED = 0.5  # of an axis of time, or it is drawn anew
 
 
 def draw_curves(shot: Snapshot) -> None:
-    """Draw loss and validation accuracy, what changes how they are drawn, and the small charts."""
+    """Draw loss and validation accuracy, what changes how they are drawn, and the small charts; of an ensemble none."""
+    if shot.is_ensemble:
+        _draw_members(shot)
+        return
     tokens, usual = current_tokens(), usual_span(shot)
     axis = _axis(shot, state.recall(UNIT_KEY) or "step")
     look = LossLook(bool(state.recall(LOG_KEY)), state.recall(f"curve-span-{usual}", usual))
@@ -49,6 +57,17 @@ def draw_curves(shot: Snapshot) -> None:
     if folded.open:
         with folded:
             _draw_small_charts(shot, axis, tokens)
+
+
+def _draw_members(shot: Snapshot) -> None:
+    """Say what an ensemble is made of: there is no curve of a model that takes no step."""
+    model = shot.config.model
+    assert isinstance(model, EnsembleConfig)
+    draw_section(
+        f"Made of {', '.join(model.members[:-1])} and {model.members[-1]}",
+        "Each learns by itself, and their calibrated scores are averaged. The whole takes no step, so it has no curve: "
+        "it is validated once, when all members are there.",
+    )
 
 
 def usual_span(shot: Snapshot) -> int:

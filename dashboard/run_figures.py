@@ -32,12 +32,19 @@ def _draw_live_figures(shot: Snapshot) -> None:
     label = "Best validation accuracy" if training.best_by == "accuracy" else "Validation accuracy, kept"
     _figure(label, percent(_kept_accuracy(shot)), _interval(shot, _kept_accuracy(shot), shot.n_valid))
     _draw_line_to_beat(shot)
+    if shot.is_ensemble:
+        _draw_memory(shot)
+        return
     losses = validations["valid_loss"]
     best = int(losses.argmin()) if len(losses) else 0
     chip = f"epoch {int(validations['epoch'][best])}, now {losses[-1]:.3f}" if len(losses) else None
     _figure("Validation loss, best", decimal(float(losses[best]) if len(losses) else None), chip)
     expected = f"forecast {shot.forecast.reviews_per_second:,.0f}" if shot.forecast else None
     _figure("Reviews per second", _recent_speed(shot), expected)
+    _draw_memory(shot)
+
+
+def _draw_memory(shot: Snapshot) -> None:
     megabytes = shot.progress.memory_mb if shot.progress else 0.0
     memory = f"{megabytes / 1e3:.1f} GB" if megabytes else DASH
     _figure("Worker memory", memory, f"of {_machine_memory() / 1e9:.0f} GB", "The most that its process has held.")
@@ -50,12 +57,15 @@ def _draw_final_figures(shot: Snapshot, result: RunResult) -> None:
     kept, validations = shot.kept, shot.history.validations
     loss = None if kept is None else float(validations["valid_loss"][kept])
     _figure(
-        "Validation loss, kept", decimal(loss), None if kept is None else f"epoch {int(validations['epoch'][kept])}"
-    )
-    _figure("Train accuracy", percent(result.train_accuracy), "running mean, last epoch")
+        "Validation loss, kept", decimal(loss),
+        None if kept is None or shot.is_ensemble else f"epoch {int(validations['epoch'][kept])}",
+    )  # fmt: skip
+    if result.train_accuracy is not None:
+        _figure("Train accuracy", percent(result.train_accuracy), "running mean, last epoch")
     if result.test_accuracy is not None:
         n_test = shot.origin.n_test if shot.origin else 0
         _figure("Test accuracy", percent(result.test_accuracy), _interval(shot, result.test_accuracy, n_test))
+    if result.test_accuracy is not None and result.train_accuracy is not None:
         gap = 100 * (result.train_accuracy - result.test_accuracy)
         _figure("Train over test", f"{gap:+.1f} points", "train minus test")
 
@@ -67,7 +77,7 @@ def _draw_line_to_beat(shot: Snapshot) -> None:
     share, line = _kept_accuracy(shot), shot.baseline
     if line is None:
         if shot.is_live:
-            _figure("Against line to beat", DASH, "n-gram: comes first")
+            _figure("Against line to beat", DASH, f"n-gram: comes {'last' if shot.is_ensemble else 'first'}")
         return
     gap = DASH if share is None else f"{100 * (share - line.valid_accuracy):+.1f} points"
     _figure("Against line to beat", gap, f"n-gram: {percent(line.valid_accuracy)}")

@@ -10,6 +10,7 @@ from core.jobs import check_room, enqueue, list_waiting, stop
 from core.runs import Run, RunResult
 from core.training.extension import extend_run
 from core.training.forecast import is_training_here
+from core.training.members import configs_before
 from core.training.plan import gentler_rate
 from core.wording import percent
 from dashboard import state
@@ -168,11 +169,14 @@ def stopwatch(seconds: float) -> str:
 
 
 def _draw_paused(shot: Snapshot) -> None:
-    draw_facts(
-        f"Paused in epoch {shot.epoch} of {shot.last_epoch}. Nothing is lost: step {shot.history.last_step:,} of "
-        f"{shot.last_step:,} is on disk."
-    )
-    st.progress(shot.share_done)
+    if shot.is_ensemble:
+        draw_facts("Paused among its members. Nothing is lost: what they have learnt so far is on disk.")
+    else:
+        draw_facts(
+            f"Paused in epoch {shot.epoch} of {shot.last_epoch}. Nothing is lost: step {shot.history.last_step:,} of "
+            f"{shot.last_step:,} is on disk."
+        )
+        st.progress(shot.share_done)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Go on", type="primary", icon=":material/play_arrow:", key="resume"):
             _enqueue(shot.run)
@@ -200,7 +204,8 @@ def _draw_broken_off(shot: Snapshot) -> None:
     elif shot.status == "interrupted":
         when = f" at {clock(shot.progress.time)}" if shot.progress else ""
         what = f"The process that ran it ended{when} without saying why."
-        kept += f" Resume goes on from {_saved_place(run)} and gives the same result as if nothing had happened."
+        place = "where its members were" if shot.is_ensemble else _saved_place(run)
+        kept += f" Resume goes on from {place} and gives the same result as if nothing had happened."
     else:
         what = message
     with failed_box("run", what, kept, run.read_log(LOG_LINES)), st.container(horizontal=True):
@@ -226,18 +231,24 @@ def _enqueue(run: Run) -> None:
 
 
 def _draw_result(shot: Snapshot, result: RunResult) -> None:
-    forecast = f" (forecast {duration(shot.forecast.seconds)})" if shot.forecast else ""
+    # Beside a teacher's or members' work, of which some was there already, the two do not count the same.
+    is_comparable = shot.forecast is not None and not configs_before(shot.config)
+    forecast = f" (forecast {duration(shot.forecast.seconds)})" if shot.forecast and is_comparable else ""
     valid = f" {percent(result.valid_accuracy)} on validation." if result.valid_accuracy is not None else ""
     best = f"was the best by validation {shot.config.training.best_by} and is kept."
-    kept = f" Epoch {result.best_epoch} of {result.epochs} {best}" if result.best_epoch else ""
+    is_epoch_told = result.best_epoch and not shot.is_ensemble
+    kept = f" Epoch {result.best_epoch} of {result.epochs} {best}" if is_epoch_told else ""
+    taught = f"; its teacher: {duration(result.teacher_seconds)}" if result.teacher_seconds else ""
+    members = ", all members together" if shot.is_ensemble else ""
     line = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
     with line.container(width="content"):
-        draw_facts(f"Done in {duration(result.total_seconds)}{forecast}.{valid}{kept}")
+        draw_facts(f"Done in {duration(result.total_seconds)}{members}{forecast}{taught}.{valid}{kept}")
         size = file_size(shot.run.model_file.stat().st_size) if shot.run.model_file.exists() else "no model file"
         draw_caption(f"{result.parameters:,} weights · {size} · SHA-256 {result.model_sha256[:12]}")
     with line.container(horizontal=True, width="content", vertical_alignment="center"):
         _draw_model_buttons(shot.run, is_primary=True)
-        _draw_extension(shot.run, result)
+        if not shot.is_ensemble:
+            _draw_extension(shot.run, result)
 
 
 def _draw_extension(run: Run, result: RunResult) -> None:

@@ -62,6 +62,11 @@ class Snapshot:
         return self.status == "failed" and self.history.diverged is not None
 
     @property
+    def is_ensemble(self) -> bool:
+        """Tell whether it takes no step itself, and looks at validation once."""
+        return self.config.model.kind == "ensemble"
+
+    @property
     def is_training(self) -> bool:
         """Tell whether it is in the loop, rather than before or after it."""
         return self.status == "running" and self.progress is not None and self.progress.phase == "Training"

@@ -35,10 +35,11 @@ def draw_run(run: Run) -> None:
     st.fragment(draw_live_part, run_every=TICK_SECONDS if shot.is_live else None)(run, shot.is_live)
     with st.container(horizontal=True, vertical_alignment="center"):
         # Outside of what ticks: a tick between press and answer would take the pressed button's data away.
-        st.download_button(
-            "Curve as CSV", partial(curve_csv, run), file_name=f"{run.run_id}-history.csv", mime="text/csv",
-            icon=":material/download:", on_click="ignore", key="curve-csv", type="tertiary",
-        )  # fmt: skip
+        if not shot.is_ensemble:
+            st.download_button(
+                "Curve as CSV", partial(curve_csv, run), file_name=f"{run.run_id}-history.csv", mime="text/csv",
+                icon=":material/download:", on_click="ignore", key="curve-csv", type="tertiary",
+            )  # fmt: skip
         draw_notifier(shot)
     draw_validation_reviews(run, is_live=shot.is_live)
     st.fragment(_draw_queue_and_log, run_every=SLOW_TICK_SECONDS if shot.is_live else None)(run)

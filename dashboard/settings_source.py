@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core import settings
-from core.config import PRESETS, RunConfig, parse_config, preset_config, with_settings
+from core.config import PRESETS, RunConfig, parse_config, preset_config, with_kind, with_settings
 from core.data.labels import normalise_label
 from core.errors import ConfigError, ReviewscopeError
 from core.prediction.uploads import find_upload
@@ -150,8 +150,8 @@ def table_is_elsewhere(config: RunConfig) -> bool:
 
 
 def closest_preset(config: RunConfig) -> str:
-    """Return the preset with the same kind of model from which the fewest settings differ."""
-    alike = [name for name in PRESETS if preset_config(name).model.kind == config.model.kind]
+    """Return the preset from which the fewest settings differ, with the same kind of model where there is one."""
+    alike = [name for name in PRESETS if preset_config(name).model.kind == config.model.kind] or list(PRESETS)
     return min(alike, key=lambda name: len(differing_settings([preset_config(name), config])))
 
 
@@ -205,7 +205,9 @@ def read_settings(content: bytes) -> RunConfig:
 
 def changed_words(source: Source, before: RunConfig, after: RunConfig) -> str:
     """Say what was changed: "Changed from compact-1: learning rate 0.001 → 0.002."; empty when nothing was."""
-    old = before.model_dump()
+    # Beside another kind of model the settings are told against its own defaults.
+    old = with_kind(before, after.model.kind).model_dump()
+    old["model"]["kind"] = before.model.kind
     changes = [
         f"{lower_first(setting_title(name, after))} {said(old[section][field])} → {said(value)}"
         for name, value in changed_settings(before, after).items()

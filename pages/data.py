@@ -106,8 +106,8 @@ def draw_preset() -> str:
 def reading_sentence(config: PreprocessingConfig) -> str:
     """Say how texts become words."""
     kept = "letters alone" if config.characters == "letters" else "letters, digits and punctuation"
-    most = "to their end" if config.max_length is None else f"up to {config.max_length:,} words"
-    return f"{kept}, texts {most}, {config.max_words:,} words known at most"
+    most = "to their end" if config.max_length is None else f"up to {config.max_length:,} {config.unit}"
+    return f"{kept}, texts {most}, {config.max_words:,} {config.unit} known at most"
 
 
 def draw_waiting(job: ProfileJob, status: str | None, config: RunConfig) -> None:

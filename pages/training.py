@@ -9,12 +9,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core import settings
-from core.config import PRESETS, RunConfig, preset_config, with_settings
+from core.config import PRESETS, RunConfig, preset_config
 from core.errors import ReviewscopeError
-from core.evaluation.intervals import wilson_interval
 from core.jobs import start_worker
+from core.model_figures import list_shipped, look_up
 from core.runs import Run, find_run, list_runs
-from core.wording import DASH, interval_text, percent
+from core.training.forecast import RULER, estimate
+from core.wording import DASH, percent
 from dashboard import state
 from dashboard.components import (
     about_duration,
@@ -62,6 +63,7 @@ from dashboard.table_choice import (
     source_from_url,
     url_of,
 )
+from dashboard.which_model import draw_which_model, known_words
 
 LAST_RUNS = 5
 DATA_SENTENCES = {
@@ -113,7 +115,7 @@ def draw_choice() -> None:
         elif data.problem:
             draw_no_forecast(data.problem)
         elif can_rehearse:
-            draw_forecast(outlooks, [*repeats.configs, *(outlook.config for outlook in presets.values())], preset)
+            draw_forecast(outlooks, [*repeats.configs, presets[RULER].config], preset)
         else:
             draw_unfetched()
     with budget_part:
@@ -180,47 +182,36 @@ def look_at_presets(data: ChosenData | None, earlier: Sequence[Run], options: Op
     configs = {name: preset_config(name) for name in PRESETS}
     if data is None:
         return {name: Outlook(config) for name, config in configs.items()}
-    return {
+    outlooks = {
         name: look_ahead(data.apply(config), earlier, with_test=options.with_test) for name, config in configs.items()
     }
+    ruler = outlooks[RULER].forecast
+    return {name: replace(outlook, estimate=estimate(name, ruler)) for name, outlook in outlooks.items()}
 
 
 def draw_preset_choice(presets: Mapping[str, Outlook], can_rehearse: bool, runs: Sequence[Run]) -> str:
-    """Draw the presets, how long each is about to take, and what earlier runs of it came to."""
+    """Draw which to take, and the presets: how long each is about to take, and what is known of its accuracy."""
     draw_section("2 · Model")
+    configs = {name: outlook.config for name, outlook in presets.items()}
+    known = look_up(configs, runs, {name: speed for name in presets if (speed := presets[name].scoring_speed)})
+    draw_which_model(known, state.recall("preset") or next(iter(PRESETS)))
+    known = list_shipped("test") | known
     captions = [
-        f"{PRESETS[name].summary}  \n**{expected_time(outlook, can_rehearse)}**{earlier_accuracy(name, outlook, runs)}"
+        f"{PRESETS[name].summary}  \n**{expected_time(name, outlook, can_rehearse)}**{known_words(known.get(name))}"
         for name, outlook in presets.items()
     ]
     return st.radio("Preset", list(PRESETS), captions=captions, key="preset", label_visibility="collapsed")
 
 
-def expected_time(outlook: Outlook, can_rehearse: bool) -> str:
+def expected_time(preset: str, outlook: Outlook, can_rehearse: bool) -> str:
     """Return how long a preset is about to take, in words."""
     if outlook.forecast is not None:
         return about_duration(outlook.forecast.seconds)
-    return "rehearsing" if can_rehearse and not outlook.failure else "no forecast"
-
-
-def earlier_accuracy(preset: str, outlook: Outlook, runs: Sequence[Run]) -> str:
-    """Return the validation accuracy of the newest finished run of a preset, as it is, on this data; or nothing."""
-    for run in runs:
-        if run.about.preset != preset or run.state.status != "finished":
-            continue
-        result, origin = run.result, run.origin
-        if result is None or origin is None or result.valid_accuracy is None or not origin.n_valid:
-            continue
-        if is_same_training(run.settings.config, outlook.config):
-            right = round(result.valid_accuracy * origin.n_valid)
-            interval = interval_text(*wilson_interval(right, origin.n_valid))
-            return f" · {percent(result.valid_accuracy)} in earlier runs ({interval})"
-    return ""
-
-
-def is_same_training(one: RunConfig, other: RunConfig) -> bool:
-    """Tell whether two configs differ in nothing but the seed."""
-    seeds = ["training.seed=0", "data.split_seed=null"]
-    return with_settings(one, seeds) == with_settings(other, seeds)
+    if can_rehearse and not outlook.failure and preset in (RULER, state.recall("preset")):
+        return "rehearsing"
+    if outlook.estimate is not None:
+        return f"{about_duration(outlook.estimate.seconds)}, estimated"
+    return "not rehearsed yet" if can_rehearse and not outlook.failure else "no forecast"
 
 
 def draw_settings(source: Source, data: ChosenData | None) -> RunConfig | None:

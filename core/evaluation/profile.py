@@ -10,7 +10,6 @@ from itertools import zip_longest
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -20,8 +19,8 @@ from core.data.sources import choose_split
 from core.evaluation.words import WordLean, count_words, frequent_words, one_sided_words
 from core.models.catalog import fit_encoder
 from core.preprocessing.batching import epoch_batches
-from core.preprocessing.cleaning import map_slices, split_words
-from core.preprocessing.vocabulary import UNK, Vocabulary
+from core.preprocessing.cleaning import count_words_each, split_words
+from core.preprocessing.encoders import Encoder, count_words_read
 
 SPLITS = ("train", "valid", "test")
 BINS = 40
@@ -39,8 +38,9 @@ Lengths = NDArray[np.int64]
 class SplitProfile(Section):
     """The figures of one split.
 
-    A text is empty when preprocessing leaves no word of it, and cut when it has more words than ``max_length``. Words
-    are counted before the cut. Two texts are duplicates when they agree in every character.
+    A text is empty when preprocessing leaves no word of it, and cut when it has more words than ``max_length``, or more
+    pieces where those are counted. Words are counted before the cut. Two texts are duplicates when they agree in every
+    character.
     """
 
     n: int
@@ -68,12 +68,13 @@ class SharedTexts(Section):
 class BatchText(Section):
     """A text of the first batch, by its row.
 
-    ``row`` counts from 0 in the train split as ``choose_split`` gives it; ``unknown`` are the places of words that the
-    vocabulary lacks, among the words that are read.
+    ``row`` counts from 0 in the train split as ``choose_split`` gives it; ``read`` of its words come before the cut;
+    ``unknown`` are the places of those among them that are not known.
     """
 
     row: int
     words: int
+    read: int
     unknown: tuple[int, ...]
 
 
@@ -116,7 +117,7 @@ class TextView:
     Attributes:
         label: 0 negative, 1 positive.
         words: The words that are read, in order.
-        is_known: Whether the vocabulary has each.
+        is_known: Whether each is known.
         cut: The words after the cut.
     """
 
@@ -141,17 +142,17 @@ def profile_data(
     parts = {name: choose_split(splits, name, config) for name in SPLITS}
     total = sum(map(len, parts.values()))
     on_phase("Counting words", total)
-    lengths = {name: count_lengths(part.texts, config.preprocessing) for name, part in parts.items()}
+    lengths = {name: count_words_each(part.texts, config.preprocessing) for name, part in parts.items()}
     bin_width = choose_bin_width(np.concatenate(list(lengths.values())))
     on_phase("Looking for duplicates", total)
     codes = _number_texts(parts)
+    train = parts["train"]
+    is_cut = _find_cut(parts, lengths, config)
     profiles = {
-        name: _profile_split(parts[name].labels, lengths[name], codes[name], config.preprocessing, bin_width)
-        for name in SPLITS
+        name: _profile_split(parts[name].labels, lengths[name], codes[name], is_cut[name], bin_width) for name in SPLITS
     }
     whole = np.concatenate([codes["train"], codes["valid"]]), np.concatenate([parts[n].labels for n in SPLITS[:2]])
-    on_phase("Comparing the words of both labels", len(parts["train"]))
-    train = parts["train"]
+    on_phase("Comparing the words of both labels", len(train))
     negative, positive = (
         count_words(train.take(np.flatnonzero(train.labels == label)).texts, config.preprocessing) for label in (0, 1)
     )
@@ -170,22 +171,32 @@ def profile_data(
     )
 
 
-def count_lengths(texts: pa.Array, config: PreprocessingConfig) -> Lengths:
-    """Return how many words preprocessing leaves of each text, before the cut, int64 (N)."""
-    parts = map_slices(texts, lambda piece: pc.list_value_length(split_words(piece, config)).to_numpy())
-    return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
-
-
 def choose_bin_width(lengths: Lengths) -> int:
     """Return a round number of words, such that about ``BINS`` bins hold 99 texts in 100."""
     most = float(np.quantile(lengths, 0.99)) if len(lengths) else 0.0
     return next((width for width in BIN_WIDTHS if width * BINS >= most), BIN_WIDTHS[-1])
 
 
+def _find_cut(
+    parts: Mapping[str, LabelledTexts], lengths: Mapping[str, Lengths], config: RunConfig
+) -> dict[str, NDArray[np.bool_]]:
+    """Tell for each split, given the words of its texts, which of them lose their end, bool (N)."""
+    most = config.preprocessing.max_length
+    if most is None:
+        return {name: np.zeros(len(each), np.bool_) for name, each in lengths.items()}
+    if config.preprocessing.tokens == "words":
+        return {name: each > most for name, each in lengths.items()}
+    encoder = fit_encoder(parts["train"].texts, config)
+    return {name: encoder.full_lengths(part.texts) > most for name, part in parts.items()}
+
+
 def _profile_split(
-    labels: NDArray[np.int64], lengths: Lengths, codes: NDArray[np.int64], config: PreprocessingConfig, bin_width: int
+    labels: NDArray[np.int64],
+    lengths: Lengths,
+    codes: NDArray[np.int64],
+    is_cut: NDArray[np.bool_],
+    bin_width: int,
 ) -> SplitProfile:
-    is_cut = np.zeros(len(lengths), np.bool_) if config.max_length is None else lengths > config.max_length
     bins = np.minimum(lengths // bin_width, BINS)
     whole_by_length, cut_by_length = (
         tuple(np.bincount(bins[chosen], minlength=BINS + 1).tolist()) for chosen in (~is_cut, is_cut)
@@ -236,7 +247,7 @@ def _find_first_batch(train: LabelledTexts, config: RunConfig) -> tuple[FirstBat
     """Return the first batch that a run would train on, or why it is not worked out."""
     if not len(train):
         return None, "There is no review to train on."
-    if config.model.kind == "ngram" and len(train) > MOST_FITTED_NGRAMS:
+    if config.model.kind in ("ngram", "document_vectors") and len(train) > MOST_FITTED_NGRAMS:
         return None, (
             f"Of more than {MOST_FITTED_NGRAMS:,} reviews the first batch of an n-gram model is not worked out here: "
             "it would take as long as the first part of the training."
@@ -247,18 +258,19 @@ def _find_first_batch(train: LabelledTexts, config: RunConfig) -> tuple[FirstBat
     sizes = encoder.encode(train.texts.take(pa.array(kept))).lengths
     batch = kept[epoch_batches(sizes, training.batch_size, training.seed, epoch=1)[0]]
     words = split_words(train.texts.take(pa.array(batch)), config.preprocessing)
-    lengths = pc.list_value_length(words).to_numpy().astype(np.int64)
-    most = config.preprocessing.max_length
     texts = tuple(
-        BatchText(row=int(row), words=int(length), unknown=_find_unknown(each.values, most, encoder.vocabulary))
-        for row, length, each in zip(batch[:BATCH_TEXTS], lengths, words, strict=False)
+        _look_at(row, train.texts[row].as_py(), each.values, encoder)
+        for row, each in zip(batch[:BATCH_TEXTS].tolist(), words, strict=False)
     )
+    lengths, most = encoder.full_lengths(train.texts.take(pa.array(batch))), config.preprocessing.max_length
     longest = int(lengths.max() if most is None else np.minimum(lengths, most).max())
     return FirstBatch(texts=texts, size=len(batch), longest=longest), ""
 
 
-def _find_unknown(words: pa.Array, most: int | None, vocabulary: Vocabulary) -> tuple[int, ...]:
-    return tuple(np.flatnonzero(vocabulary.look_up(words[:most]) == UNK).tolist())
+def _look_at(row: int, text: str, words: pa.Array, encoder: Encoder) -> BatchText:
+    read = count_words_read(encoder, text)
+    unknown = tuple(np.flatnonzero(~encoder.knows(words[:read])).tolist())
+    return BatchText(row=row, words=len(words), read=read, unknown=unknown)
 
 
 def view_batch(train: LabelledTexts, batch: FirstBatch, config: PreprocessingConfig) -> list[TextView]:
@@ -275,7 +287,7 @@ def view_batch(train: LabelledTexts, batch: FirstBatch, config: PreprocessingCon
     for label, words, text in zip(
         chosen.labels.tolist(), split_words(chosen.texts, config).to_pylist(), batch.texts, strict=True
     ):
-        read = words[: config.max_length]
+        read = words[: text.read]
         unknown = set(text.unknown)
         is_known = tuple(place not in unknown for place in range(len(read)))
         views.append(TextView(label, tuple(read), is_known, tuple(words[len(read) :])))

@@ -15,7 +15,7 @@ from core.data.labelled import LabelledTexts
 from core.evaluation.lift import Lift, measure_lift
 from core.preprocessing.cleaning import HTML_TAG, map_slices
 from core.preprocessing.corpus import Corpus
-from core.preprocessing.vocabulary import UNK, Vocabulary
+from core.preprocessing.encoders import Encoder
 
 Mask = NDArray[np.bool_]
 
@@ -76,14 +76,14 @@ class Pile:
         labels: int64 (N), 0 or 1.
         words: How many words each has once cleaned, int64 (N).
         unknown: The share of words unknown to the model among those it reads, float64 (N); 0 without a word.
-        max_length: How many words of a text the model reads; None for all.
+        is_cut: Which have more words than the model reads, bool (N).
     """
 
     texts: pa.Array = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
     words: NDArray[np.int64] = field(repr=False)
     unknown: NDArray[np.float64] = field(repr=False)
-    max_length: int | None
+    is_cut: Mask = field(repr=False)
 
     @cached_property
     def plain(self) -> pa.Array:
@@ -128,10 +128,6 @@ def _alike(pile: Pile) -> Mask:
 def _above(values: NDArray[np.float64] | NDArray[np.int64]) -> Mask:
     """Tell which values lie above the value that nine tenths do not exceed."""
     return values > np.quantile(values, 1 - EXTREME_TENTH, method="inverted_cdf") if len(values) else values > 0
-
-
-def _is_cut(pile: Pile) -> Mask:
-    return np.zeros(len(pile.words), np.bool_) if pile.max_length is None else pile.words > pile.max_length
 
 
 THEMES: Mapping[str, Theme] = {
@@ -179,10 +175,10 @@ THEMES: Mapping[str, Theme] = {
     "short": Theme(
         "the shortest tenth", "Fewer words than nine tenths of the reviews.", lambda pile: _above(-pile.words)
     ),
-    "cut": Theme("loses its end", "The text has more words than the model reads.", _is_cut),
+    "cut": Theme("loses its end", "The text has more words than the model reads.", lambda pile: pile.is_cut),
     "unknown": Theme(
         "many unknown words",
-        "The share of words that training did not keep is higher than in nine tenths of the reviews.",
+        "The share of words that the model does not know is higher than in nine tenths of the reviews.",
         lambda pile: _above(pile.unknown),
     ),
 }
@@ -197,21 +193,22 @@ class ThemeLift:
     lift: Lift
 
 
-def gather_pile(rows: LabelledTexts, corpus: Corpus, config: PreprocessingConfig, vocabulary: Vocabulary) -> Pile:
+def gather_pile(rows: LabelledTexts, corpus: Corpus, encoder: Encoder) -> Pile:
     """Return reviews as the rules look at them.
 
     Args:
         rows: Texts and labels (N).
-        corpus: The texts as words.
-        config: The model's, which cut the corpus; its ``max_length`` is where reading ends.
-        vocabulary: The single words that the model knows.
+        corpus: The texts as words, cut as the encoder's settings say.
+        encoder: The model's; it says which words are known and where reading ends.
     """
+    most = encoder.config.max_length
     lengths, starts = corpus.encoded.lengths, corpus.encoded.offsets[:-1]
-    read = lengths if config.max_length is None else np.minimum(lengths, config.max_length)
-    is_unknown = (vocabulary.look_up(corpus.words) == UNK)[corpus.encoded.token_ids - 1]
+    read = lengths if most is None else np.minimum(lengths, most)
+    is_cut = np.zeros(len(rows), np.bool_) if most is None else encoder.full_lengths(rows.texts) > most
+    is_unknown = ~encoder.knows(corpus.words)[corpus.encoded.token_ids - 1]
     unknown_before = np.concatenate([[0], np.cumsum(is_unknown)])
     unknown = (unknown_before[starts + read] - unknown_before[starts]) / np.maximum(read, 1)
-    return Pile(rows.texts, rows.labels, lengths, unknown, config.max_length)
+    return Pile(rows.texts, rows.labels, lengths, unknown, is_cut)
 
 
 def theme_masks(pile: Pile) -> dict[str, Mask]:
@@ -219,24 +216,26 @@ def theme_masks(pile: Pile) -> dict[str, Mask]:
     return {key: theme.find(pile) for key, theme in THEMES.items()}
 
 
-def theme_title(key: str, max_length: int | None) -> str:
-    """Return what a theme is called, of a model that reads so many words of a text."""
-    return f"cut at {max_length:,} words" if key == "cut" and max_length is not None else THEMES[key].title
+def theme_title(key: str, config: PreprocessingConfig) -> str:
+    """Return what a theme is called, of a model that reads texts like that."""
+    if key == "cut" and config.max_length is not None:
+        return f"cut at {config.max_length:,} {config.unit}"
+    return THEMES[key].title
 
 
-def theme_lifts(masks: Mapping[str, Mask], wrong: Mask, max_length: int | None) -> list[ThemeLift]:
+def theme_lifts(masks: Mapping[str, Mask], wrong: Mask, config: PreprocessingConfig) -> list[ThemeLift]:
     """Return themes by falling lift, those without one last.
 
     Args:
         masks: From ``theme_masks``, bool (N) each.
         wrong: Which reviews are misread, bool (N).
-        max_length: How many words of a text the model reads; None for all, then "cut" is left out.
+        config: How the model reads texts; where it reads all of them, "cut" is left out.
     """
     whole = len(wrong), int(wrong.sum())
     lifts = [
-        ThemeLift(key, theme_title(key, max_length), measure_lift(int(mask.sum()), int((mask & wrong).sum()), *whole))
+        ThemeLift(key, theme_title(key, config), measure_lift(int(mask.sum()), int((mask & wrong).sum()), *whole))
         for key, mask in masks.items()
-        if key != "cut" or max_length is not None
+        if key != "cut" or config.max_length is not None
     ]
     return sorted(lifts, key=lambda each: -1.0 if each.lift.value is None else each.lift.value, reverse=True)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.preprocessing.encoded import EncodedTexts
+from core.preprocessing.vocabulary import PAD
 
 
 class Batch(NamedTuple):
@@ -65,6 +66,13 @@ class SentimentModel(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} learns nothing before its training")
 
+    def check(self) -> None:
+        """Refuse numbers, read from a stranger's file, that no training gives. By default any will do.
+
+        Raises:
+            ModelFileError: There are some.
+        """
+
     @property
     @abstractmethod
     def layers(self) -> dict[str, Sequence[Tensor]]:
@@ -72,14 +80,24 @@ class SentimentModel(nn.Module, ABC):
 
     @property
     def layer_parameters(self) -> dict[str, int]:
-        """Return how many numbers each layer learns."""
-        return {name: sum(parameter.numel() for parameter in group) for name, group in self.layers.items()}
+        """Return how many numbers each layer learns: none where they are kept as they started."""
+        return {
+            name: sum(parameter.numel() for parameter in group if parameter.requires_grad)
+            for name, group in self.layers.items()
+        }
 
 
 class VectorModel(SentimentModel):
     """A model that reads a vector for each token: what it makes of the vectors can be asked apart from the words."""
 
     embedding: nn.Embedding
+
+    def collate(self, encoded: EncodedTexts) -> Batch:
+        # A text without words reads as one padding token.
+        lengths = np.maximum(encoded.lengths, 1)
+        token_ids = np.full((len(encoded), int(lengths.max(initial=1))), PAD, np.int64)
+        token_ids[np.arange(token_ids.shape[1]) < encoded.lengths[:, None]] = encoded.token_ids
+        return Batch(torch.from_numpy(token_ids), torch.from_numpy(lengths))
 
     @abstractmethod
     def read_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
@@ -92,6 +110,18 @@ class VectorModel(SentimentModel):
         Returns:
             float (B), of the vectors' type.
         """
+
+    def attention(self, token_ids: Tensor, lengths: Tensor) -> Tensor | None:
+        """Return how much the model looks at each token, or None when it has no attention of that kind.
+
+        Args:
+            token_ids: int64 (B, T), padded with 0 after each text's end.
+            lengths: int64 (B), from 1 to T.
+
+        Returns:
+            float32 (B, T), at least 0; it sums to 1 within a text and is 0 after its end.
+        """
+        return None
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits.

@@ -6,16 +6,16 @@ batch. The forward one meets padding only after the text's end; the backward one
 that it too starts at a real token. States after a text's end are never looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.config import BiLSTMConfig
-from core.models.base import Batch, VectorModel
+from core.models.base import VectorModel
 from core.models.layers import Dropout, reverse_texts
-from core.preprocessing.encoded import EncodedTexts
 from core.preprocessing.vocabulary import PAD
 
 
@@ -42,6 +42,38 @@ class BidirectionalLayer(nn.Module):
         return torch.cat([ahead, reverse_texts(back, reverse)], dim=2)
 
 
+class AttentionPooling(nn.Module):
+    """A mean of a text's states, weighted by how much each matters (Yang et al. 2016, equations 5 to 7).
+
+    The weights are additive attention (Bahdanau et al. 2015) with a learnt vector in place of a query.
+
+    Args:
+        width: Numbers in a state.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(width, width)
+        self.context = nn.Linear(width, 1, bias=False)  # a bias would shift all scores alike, and softmax undoes that
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Return the weighted mean of each text's states, float (B, W); takes what ``weigh`` takes."""
+        return torch.bmm(self.weigh(states, lengths)[:, None], states).squeeze(1)
+
+    def weigh(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Return the weight of each state.
+
+        Args:
+            states: float (B, T, W); those after a text's end may be any finite numbers.
+            lengths: int64 (B), from 1 to T.
+
+        Returns:
+            float (B, T), at least 0; they sum to 1 within a text and are 0 after its end.
+        """
+        scores: Tensor = self.context(torch.tanh(self.projection(states))).squeeze(2)
+        return scores.masked_fill(beyond_end(lengths, states.shape[1]), -torch.inf).softmax(dim=1)
+
+
 class BiLSTM(VectorModel):
     """Embedding, dropout between bidirectional layers, pooling, dropout, one linear unit.
 
@@ -54,17 +86,12 @@ class BiLSTM(VectorModel):
         super().__init__()
         self.pooling = config.pooling
         self.embedding = build_embedding(vocabulary_size, config.embedding_dim)
+        self.embedding.weight.requires_grad_(not config.freeze_embedding)
         widths = [config.embedding_dim] + [2 * config.hidden_size] * (config.num_layers - 1)
         self.lstm = nn.ModuleList(BidirectionalLayer(width, config.hidden_size) for width in widths)
+        self.attention_pooling = AttentionPooling(2 * config.hidden_size) if config.pooling == "attention" else None
         self.dropout = Dropout(config.dropout)
         self.fc = nn.Linear(2 * config.hidden_size, 1)
-
-    def collate(self, encoded: EncodedTexts) -> Batch:
-        # A text without words reads as one padding token, whose embedding is zero.
-        lengths = np.maximum(encoded.lengths, 1)
-        token_ids = np.full((len(encoded), int(lengths.max(initial=1))), PAD, np.int64)
-        token_ids[np.arange(token_ids.shape[1]) < encoded.lengths[:, None]] = encoded.token_ids
-        return Batch(torch.from_numpy(token_ids), torch.from_numpy(lengths))
 
     def read_vectors(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         logits: Tensor = self.fc(self.dropout(self._pool(vectors, lengths))).squeeze(1)
@@ -74,17 +101,39 @@ class BiLSTM(VectorModel):
         """Return the pooled states, float32 (B, 2H); takes what ``forward`` takes."""
         return self._pool(self.embedding(token_ids), lengths).float()
 
+    def attention(self, token_ids: Tensor, lengths: Tensor) -> Tensor | None:
+        if self.attention_pooling is None:
+            return None
+        return self.attention_pooling.weigh(self._states(self.embedding(token_ids), lengths), lengths).float()
+
     def _pool(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        states = self._states(vectors, lengths)
+        if self.attention_pooling is not None:
+            pooled: Tensor = self.attention_pooling(states, lengths)
+            return pooled
+        return last_states(states, lengths) if self.pooling == "last" else max_states(states, lengths)
+
+    def _states(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the last layer's states (B, T, 2H); those after a text's end are undefined."""
         reverse = reversal_index(lengths, vectors.shape[1])
         states = vectors
         for number, layer in enumerate(self.lstm):
             states = layer(self.dropout(states) if number else states, reverse)
-        return last_states(states, lengths) if self.pooling == "last" else max_states(states, lengths)
+        return states
+
+    def start_from(self, learnt: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take the vectors of words, "vectors" (size, E), by id, and the first layer's weights where there are some."""
+        tensors = {name: torch.from_numpy(value) for name, value in learnt.items()}
+        with torch.no_grad():
+            self.embedding.weight.copy_(tensors.pop("vectors"))
+        if tensors:
+            self.lstm[0].load_state_dict({name.removeprefix("lstm."): value for name, value in tensors.items()})
 
     @property
     def layers(self) -> dict[str, Sequence[Tensor]]:
         recurrent = {f"lstm_layer_{number}": list(layer.parameters()) for number, layer in enumerate(self.lstm, 1)}
-        return {"embedding": [self.embedding.weight], **recurrent, "fc": list(self.fc.parameters())}
+        pooling = {"attention": list(self.attention_pooling.parameters())} if self.attention_pooling else {}
+        return {"embedding": [self.embedding.weight], **recurrent, **pooling, "fc": list(self.fc.parameters())}
 
 
 def build_embedding(vocabulary_size: int, width: int) -> nn.Embedding:
@@ -118,5 +167,9 @@ def last_states(states: Tensor, lengths: Tensor) -> Tensor:
 
 def max_states(states: Tensor, lengths: Tensor) -> Tensor:
     """Return each unit's largest state within the text (B, 2H)."""
-    beyond = torch.arange(states.shape[1], device=lengths.device) >= lengths[:, None]
-    return states.masked_fill(beyond[:, :, None], -torch.inf).amax(dim=1)
+    return states.masked_fill(beyond_end(lengths, states.shape[1])[:, :, None], -torch.inf).amax(dim=1)
+
+
+def beyond_end(lengths: Tensor, width: int) -> Tensor:
+    """Return whether each of ``width`` places lies after its text's end, bool (B, T)."""
+    return torch.arange(width, device=lengths.device) >= lengths[:, None]

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from core.config import LABELS, ModelConfig, PreprocessingConfig, Section, describe_faults, plain_document
+from core.config import (
+    LABELS,
+    PLACES_WITHOUT_END,
+    ModelConfig,
+    PreprocessingConfig,
+    Section,
+    describe_faults,
+    lacks_places,
+    plain_document,
+)
 from core.errors import ModelFileError
 from core.tensor_file import (
     DTYPES,
@@ -26,6 +35,8 @@ from core.tensor_file import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from core.models.base import SentimentModel
     from core.preprocessing.encoders import Encoder
 
@@ -121,8 +132,10 @@ def save_model(
 
     Weights are stored as ``architecture.dtype`` says; half precision halves the file and moves scores by about 1e-3.
     """
-    dtype = DTYPES[architecture.dtype]
-    weights = {MODEL_PREFIX + name: value.cpu().numpy().astype(dtype) for name, value in model.state_dict().items()}
+    weights = {
+        MODEL_PREFIX + name: value.cpu().numpy().astype(_stored_type(value, architecture))
+        for name, value in model.state_dict().items()
+    }
     arrays = {ENCODER_PREFIX + name: value for name, value in encoder.arrays().items()}
     extra = calibration.to_json() if calibration else None
     return write_tensor_file(path, FORMAT, architecture.to_json(), weights | arrays, extra)
@@ -137,7 +150,7 @@ def load_model_file(path: Path) -> LoadedModel:
     try:
         refuse_foreign_suffix(path)
         file = read_tensor_file(path, FORMAT)
-        architecture, calibration = _read_architecture(file), read_calibration(file)
+        architecture, calibration = read_architecture(file.document), read_calibration(file)
         model, encoder = _build(architecture, file.tensors)
     except DamagedFileError as error:
         raise ModelFileError(f"Cannot load the model {path.name[:80]!r}: {error}. {error.advice}.") from error
@@ -179,14 +192,21 @@ def refuse_foreign_suffix(path: Path) -> None:
         )
 
 
-def _read_architecture(file: TensorFile) -> Architecture:
+def read_architecture(document: str) -> Architecture:
+    """Return the architecture that a document describes.
+
+    Raises:
+        DamagedFileError: It is none, out of bounds, or not spelt as this version does.
+    """
     try:
-        architecture = Architecture.model_validate(load_strict_json(file.document))
+        architecture = Architecture.model_validate(load_strict_json(document))
     except ValidationError as error:
         raise DamagedFileError(f"its architecture is out of bounds: {describe_faults(error)[:300]}") from error
     except ValueError as error:
         raise DamagedFileError(f"its architecture is not readable ({str(error)[:120]})") from error
-    if architecture.to_json() != file.document or architecture.labels != LABELS:
+    if lacks_places(architecture.preprocessing, architecture.model):
+        raise DamagedFileError(PLACES_WITHOUT_END.rstrip("."))
+    if architecture.to_json() != document or architecture.labels != LABELS:
         raise DamagedFileError("its architecture is not one that this version writes", "Export it with this version")
     return architecture
 
@@ -233,15 +253,25 @@ def _build(architecture: Architecture, tensors: Tensors) -> "tuple[SentimentMode
         raise DamagedFileError(f"its encoder should hold {sorted(encoder.arrays())}; found {sorted(encoder_arrays)}")
     with torch.device("meta"):
         model = entry.build(architecture.model, encoder)
-    expected = {name: (tuple(value.shape), DTYPES[architecture.dtype]) for name, value in model.state_dict().items()}
+    own = model.state_dict()
+    expected = {name: (tuple(value.shape), _stored_type(value, architecture)) for name, value in own.items()}
     found = {name: (value.shape, value.dtype) for name, value in weights.items()}
     if found != expected:
         odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         raise DamagedFileError(f"these tensors do not have the names, shapes or types of its architecture: {odd[:4]}")
     # Copies: the file's bytes are read-only and torch would write through.
-    state = {name: torch.from_numpy(value.astype(np.float32)) for name, value in weights.items()}
+    state = {name: torch.from_numpy(value.astype(np.float32)).to(own[name].dtype) for name, value in weights.items()}
     model.load_state_dict(state, strict=True, assign=True)
+    try:
+        model.check()
+    except ModelFileError as error:
+        raise DamagedFileError(str(error).rstrip(".")) from error
     return model.eval(), encoder
+
+
+def _stored_type(value: "Tensor", architecture: Architecture) -> np.dtype[Any]:
+    """Return how a tensor is stored: one that a model itself keeps in half precision never wider."""
+    return DTYPES["F16" if value.element_size() == 2 else architecture.dtype]
 
 
 def _strip_prefix(tensors: Tensors, prefix: str) -> dict[str, NDArray[Any]]:

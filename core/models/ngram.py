@@ -41,14 +41,7 @@ class NgramModel(SentimentModel):
 
     def prepare(self, encoded: EncodedTexts, labels: NDArray[np.int64]) -> None:
         """Set each bucket's log-count ratio: log of its share in positive over its share in negative reviews."""
-        token_labels = np.repeat(labels, encoded.lengths)
-        shares = []
-        for label in (0, 1):
-            ids = encoded.token_ids[token_labels == label]
-            counts = np.bincount(ids, minlength=len(self.ratio)) + self.smoothing
-            shares.append(counts / counts.sum())
-        ratio = np.log(shares[1]) - np.log(shares[0])
-        ratio[0] = 0.0
+        ratio = log_count_ratios(encoded, labels, len(self.ratio), self.smoothing)
         self.ratio.copy_(torch.from_numpy(ratio))
 
     def collate(self, encoded: EncodedTexts) -> Batch:
@@ -100,6 +93,20 @@ class NgramModel(SentimentModel):
     @property
     def layers(self) -> dict[str, Sequence[Tensor]]:
         return {"ngram_weights": [self.weight], "bias": [self.bias]}
+
+
+def log_count_ratios(
+    encoded: EncodedTexts, labels: NDArray[np.int64], size: int, smoothing: float
+) -> NDArray[np.float64]:
+    """Return the log of each id's share in positive over its share in negative texts (N), float64 (size); 0 for 0."""
+    token_labels = np.repeat(labels, encoded.lengths)
+    shares = []
+    for label in (0, 1):
+        counts = np.bincount(encoded.token_ids[token_labels == label], minlength=size) + smoothing
+        shares.append(counts / counts.sum())
+    ratio: NDArray[np.float64] = np.log(shares[1]) - np.log(shares[0])
+    ratio[0] = 0.0
+    return ratio
 
 
 def sketch_places(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.models.base import SentimentModel, VectorModel
+from core.models.ensemble import EnsembleModel
 from core.preprocessing.batching import length_sorted_batches
 from core.preprocessing.encoded import EncodedTexts
 
@@ -32,6 +33,8 @@ def score_texts(
         encoded: N texts.
         on_progress: Called with the number of texts of each finished batch.
     """
+    if isinstance(model, EnsembleModel):
+        return _read_members(model, score_texts, model.combine, encoded, on_progress)
     logits = np.zeros(len(encoded), np.float32)
     for indices, found in _run_batches(model, model, encoded, on_progress):
         logits[indices] = found
@@ -42,11 +45,35 @@ def represent_texts(
     model: SentimentModel, encoded: EncodedTexts, on_progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
     """Return what the model's last layer reads of N encoded texts, float32 (N, D); all else as ``score_texts``."""
+    if isinstance(model, EnsembleModel):
+        return _read_members(model, represent_texts, model.combine_representations, encoded, on_progress)
     rows: list[Scored] = list(_run_batches(model, model.represent, encoded, on_progress))
     vectors = np.zeros((len(encoded), rows[0][1].shape[1] if rows else 0), np.float32)
     for indices, found in rows:
         vectors[indices] = found
     return vectors
+
+
+def _read_members(
+    model: EnsembleModel,
+    read: Callable[[SentimentModel, EncodedTexts, Callable[[int], None]], NDArray[np.float32]],
+    combine: Callable[[Sequence[Tensor]], Tensor],
+    encoded: EncodedTexts,
+    on_progress: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    """Read with each member in batches of its own: a text that is long to one is short to another."""
+    reading, done = len(model.models), 0
+
+    def count(texts: int) -> None:
+        nonlocal done
+        before, done = done, done + texts
+        if on_progress and (whole := done // reading - before // reading):
+            on_progress(whole)
+
+    parts = zip(model.models, model.split(encoded), strict=True)
+    found = [torch.from_numpy(read(member, part, count)) for member, part in parts]
+    with torch.inference_mode():
+        return combine([each.to(model.weights.device) for each in found]).cpu().numpy()
 
 
 def _run_batches(

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from core.data.conversion import convert_table, needs_conversion
@@ -37,7 +36,7 @@ from core.errors import TableError
 from core.files import atomic_writer
 from core.model_settings import Cutoffs
 from core.prediction.predictor import Predictions, Predictor
-from core.preprocessing.cleaning import as_text_array, map_slices, split_words
+from core.preprocessing.cleaning import as_text_array
 
 # A chunk is committed as a whole: seconds of work, and four are in memory at a time. Texts of one-letter words take a
 # hundred times their size while they are scored.
@@ -309,7 +308,6 @@ def shares_read(predictor: Predictor, texts: pa.Array) -> NDArray[np.float32]:
     config = predictor.encoder.config
     if config.max_length is None:
         return np.ones(len(texts), np.float32)
-    lengths = map_slices(texts, lambda piece: pc.list_value_length(split_words(piece, config)).to_numpy())
-    words = np.concatenate([np.zeros(0, np.int32), *lengths])
-    shares: NDArray[np.float32] = np.minimum(1.0, config.max_length / np.maximum(words, 1)).astype(np.float32)
+    lengths = predictor.encoder.full_lengths(texts)
+    shares: NDArray[np.float32] = np.minimum(1.0, config.max_length / np.maximum(lengths, 1)).astype(np.float32)
     return shares

@@ -15,7 +15,7 @@ from core.config import Section
 from core.errors import JobError, ReviewscopeError
 from core.files import write_json
 from core.job_folder import JobFolder, JobReporter, read_document
-from core.prediction.explanation import Explanation, explain
+from core.prediction.explanation import Explanation, Method, explain
 from core.prediction.integrated_gradients import MOST_ROUNDS, load_captum
 from core.prediction.predictor import Predictor
 
@@ -38,6 +38,7 @@ class ExplanationResult(Section):
     base: float
     missing: float
     seconds: float
+    method: Method = "gradients"
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ def _one_thread() -> Iterator[None]:
 
 def _save_result(job: ExplanationJob, found: Explanation, seconds: float) -> None:
     result = ExplanationResult(
-        pushes=tuple(round(push, 6) for push in found.pushes), base=found.base, missing=found.missing, seconds=seconds
-    )
+        pushes=tuple(round(push, 6) for push in found.pushes), base=found.base, missing=found.missing, seconds=seconds,
+        method=found.method,
+    )  # fmt: skip
     write_json(job.result_file, result.model_dump(mode="json"))
 
 

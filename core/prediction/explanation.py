@@ -1,19 +1,26 @@
 """Which words pushed a review, and how much of it the model could read."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from core.config import PreprocessingConfig
 from core.models.base import VectorModel
 from core.models.ngram import NgramModel
-from core.prediction.integrated_gradients import attribute_tokens
+from core.prediction.integrated_gradients import MOST_ROUNDS, attribute_tokens
+from core.prediction.leaving_out import join_words, lose_words
 from core.prediction.predictor import Predictor
 from core.preprocessing.cleaning import as_text_array, split_words
+from core.preprocessing.encoders import TokenEncoder, count_words_read
 from core.preprocessing.ngrams import NgramEncoder
 from core.preprocessing.vocabulary import UNK
+from core.preprocessing.word_places import find_words
+
+# exact: of a linear model. gradients: integrated gradients. left out: what the logit loses without the word.
+Method = Literal["exact", "gradients", "left out"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Word:
         is_known: Whether training saw it often enough.
         is_read: False for what lies beyond the most words of a text.
         push: Its part of the logit: above 0 towards positive. None where it is not read, or not known yet.
+        attention: Which share of the attention it has, 0 to 1. None where it is not read, or was not asked for.
     """
 
     start: int
@@ -32,6 +40,7 @@ class Word:
     is_known: bool
     is_read: bool
     push: float | None
+    attention: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,14 +61,17 @@ class Explanation:
 
     Attributes:
         pushes: One a word, in the text's order; above 0 towards positive.
-        base: The logit that the pushes begin at. Of the n-gram model its bias; of the others the logit of a text of as
-            many unknown words, so that an unknown word's push is 0.
-        missing: What no word can be given; 0 where the pushes are exact.
+        base: The logit that the pushes begin at. Of a model that reads vectors the logit of a text of as many unknown
+            words, so that an unknown word's push is 0; of the others that of a text without words.
+        missing: What no word can be given; 0 where the pushes are exact. Where words are left out it is what several
+            words say together.
+        method: How the pushes came about.
     """
 
     pushes: tuple[float, ...]
     base: float
     missing: float
+    method: Method = "exact"
 
 
 def has_exact_pushes(predictor: Predictor) -> bool:
@@ -68,31 +80,75 @@ def has_exact_pushes(predictor: Predictor) -> bool:
 
 
 def explain(predictor: Predictor, text: str, on_round: Callable[[], None] | None = None) -> Explanation:
-    """Return what each word adds: exactly for the n-gram model, by integrated gradients for the others.
+    """Return what each word adds.
+
+    For the n-gram model that is exact; for models that read vectors it comes from integrated gradients; for all others
+    it is what the logit loses without the word.
 
     Nothing in the predictor changes, so that threads may share it.
 
     Args:
         predictor: On the CPU.
         text: Any text; one without any word that is read gives no push.
-        on_round: Called after each of at most ``integrated_gradients.MOST_ROUNDS`` rounds of gradients.
+        on_round: Called after each of at most ``integrated_gradients.MOST_ROUNDS`` rounds of work.
     """
-    config = predictor.architecture.preprocessing
     logit = float(predictor.predict([text]).logits[0])
-    words = split_words(as_text_array([text]), config).to_pylist()[0]
-    count = len(words) if config.max_length is None else min(len(words), config.max_length)
+    count = count_words_read(predictor.encoder, text)
     exact = ngram_pushes(predictor, text, count)
     if exact is not None:
         base = logit_of_nothing(predictor)
         return Explanation(tuple(exact), base, logit - base - sum(exact))
     if not count:
         return Explanation((), logit, 0.0)
-    model = predictor.model
-    if not isinstance(model, VectorModel):
-        raise TypeError(f"{type(model).__name__} is neither an NgramModel nor a VectorModel: its words have no pushes")
-    token_ids = model.collate(predictor.encoder.encode(as_text_array([text]))).token_ids[0]
+    model, encoder = predictor.model, predictor.encoder
+    if not isinstance(model, VectorModel) or not isinstance(encoder, TokenEncoder):
+        return _explain_by_leaving_out(predictor, text, count, logit, on_round)
+    token_ids = model.collate(encoder.encode(as_text_array([text]))).token_ids[0]
     found = attribute_tokens(model, token_ids, UNK, on_round)
-    return Explanation(tuple(found.pushes.tolist()), found.base, found.missing)
+    pushes = _sum_by_word(found.pushes, encoder.word_of_token(text), count)
+    return Explanation(tuple(pushes.tolist()), found.base, logit - found.base - float(pushes.sum()), "gradients")
+
+
+def _explain_by_leaving_out(
+    predictor: Predictor, text: str, count: int, logit: float, on_round: Callable[[], None] | None
+) -> Explanation:
+    config = predictor.encoder.config
+    written, spans = text, find_words(text, config)
+    if spans is None:  # the words cannot be found in the text: they stand for it
+        written, spans = join_words(split_words(as_text_array([text]), config).to_pylist()[0])
+
+    def score(texts: list[str]) -> NDArray[np.float64]:
+        return predictor.predict(texts).logits.astype(np.float64)
+
+    pushes = lose_words(score, written, spans[:count], MOST_ROUNDS, on_round)
+    base = logit_of_nothing(predictor)
+    return Explanation(tuple(pushes.tolist()), base, logit - base - float(pushes.sum()), "left out")
+
+
+def attend(predictor: Predictor, text: str) -> tuple[float, ...] | None:
+    """Return how much a model looks at each word that it reads of a text, or None for a model that shows no attention.
+
+    The shares add up to 1, less what tokens that belong to no word have. Of a text without words there is no share.
+
+    Args:
+        predictor: On the CPU.
+        text: Any text.
+    """
+    model, encoder = predictor.model, predictor.encoder
+    if not isinstance(model, VectorModel) or not isinstance(encoder, TokenEncoder):
+        return None
+    encoded = encoder.encode(as_text_array([text]))
+    with torch.inference_mode():
+        weights = model.attention(*model.collate(encoded))
+    if weights is None:
+        return None
+    each = weights[0, : len(encoded.token_ids)].double().numpy()
+    return tuple(_sum_by_word(each, encoder.word_of_token(text), count_words_read(encoder, text)).tolist())
+
+
+def _sum_by_word(values: NDArray[np.float64], words: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return the sums of what the tokens of each word have, float64 (count); a token of word -1 belongs to none."""
+    return np.bincount(words[words >= 0], values[words >= 0], count).astype(np.float64)
 
 
 def logit_of_nothing(predictor: Predictor) -> float:
@@ -100,7 +156,12 @@ def logit_of_nothing(predictor: Predictor) -> float:
     return float(predictor.predict([""]).logits[0])
 
 
-def read_text(predictor: Predictor, text: str, pushes: Sequence[float] | None = None) -> Reading:
+def read_text(
+    predictor: Predictor,
+    text: str,
+    pushes: Sequence[float] | None = None,
+    attention: Sequence[float] | None = None,
+) -> Reading:
     """Find a model's words in a text.
 
     The n-grams of a text are a set; an n-gram's part of the logit is shared evenly among the places where it stands and
@@ -110,36 +171,26 @@ def read_text(predictor: Predictor, text: str, pushes: Sequence[float] | None = 
         predictor: The model.
         text: Any text.
         pushes: From ``explain``; those of the n-gram model are found here when they are not given.
+        attention: From ``attend``.
     """
     config = predictor.architecture.preprocessing
     spans = find_words(text, config)
     if spans is None:
         return Reading(())
-    words = split_words(as_text_array([text]), config).to_pylist()[0]
-    most = len(words) if config.max_length is None else config.max_length
-    vocabulary = predictor.encoder.vocabulary
+    known = predictor.encoder.knows(split_words(as_text_array([text]), config).flatten()).tolist()
+    read = count_words_read(predictor.encoder, text)
     if pushes is None:
-        pushes = ngram_pushes(predictor, text, min(len(words), most))
+        pushes = ngram_pushes(predictor, text, read)
     return Reading(
         tuple(
-            Word(start, end, word in vocabulary, place < most, pushes[place] if pushes and place < most else None)
-            for place, ((start, end), word) in enumerate(zip(spans, words, strict=True))
+            Word(start, end, is_known, place < read, _at(place, pushes), _at(place, attention))
+            for place, ((start, end), is_known) in enumerate(zip(spans, known, strict=True))
         )
     )
 
 
-def find_words(text: str, config: PreprocessingConfig) -> list[tuple[int, int]] | None:
-    """Return the place of each word that cleaning keeps, or None where cleaning changed what cannot be traced back."""
-    tag = r"</?[A-Za-z][^<>]*>" if config.strip_html else r"(?!)"
-    word = r"[^\s<]+|<" if config.characters == "letters" else r"[A-Za-z0-9']+|[^\sA-Za-z0-9']"
-    spans = [match.span() for match in re.finditer(f"{tag}|({word})", text) if match.lastindex]
-    if config.characters == "letters":
-        spans = _join_touching(spans)
-        spans = [span for span in spans if re.search("[A-Za-z]", text[span[0] : span[1]])]
-    found = [text[start:end].lower() if config.lowercase else text[start:end] for start, end in spans]
-    if config.characters == "letters":
-        found = [re.sub("[^A-Za-z]", "", each) for each in found]
-    return spans if found == split_words(as_text_array([text]), config).to_pylist()[0] else None
+def _at(place: int, values: Sequence[float] | None) -> float | None:
+    return values[place] if values and place < len(values) else None
 
 
 def ngram_pushes(predictor: Predictor, text: str, count: int) -> list[float] | None:
@@ -158,14 +209,3 @@ def ngram_pushes(predictor: Predictor, text: str, count: int) -> list[float] | N
         if token_id:
             pushes[start : start + length] += part_of[token_id] / occurrences[token_id] / length
     return [float(push) for push in pushes]
-
-
-def _join_touching(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join spans that touch: without punctuation between words, a lone "<" belongs to its neighbours."""
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined

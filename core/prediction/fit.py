@@ -13,7 +13,7 @@ from core.evaluation.intervals import Z, wilson_interval
 from core.models.model_file import Calibration, Reference
 from core.preprocessing.corpus import cut_corpus
 from core.preprocessing.languages import NAMES, UNCLEAR, guess_languages
-from core.preprocessing.vocabulary import SPECIAL_TOKENS, UNK
+from core.preprocessing.vocabulary import SPECIAL_TOKENS
 from core.wording import percent
 
 if TYPE_CHECKING:
@@ -319,6 +319,7 @@ def profile_texts(encoder: "Encoder", texts: pa.Array) -> TextProfile:
     corpus = cut_corpus(texts, encoder.config)
     is_word = pc.match_substring_regex(corpus.words, r"[\p{L}\p{N}]").to_numpy(False)
     kept = is_word[corpus.encoded.token_ids - 1]
+    known = encoder.knows(corpus.words)[corpus.encoded.token_ids[kept] - 1]
     rows = corpus.rows[kept]
     ids = encoder.vocabulary.look_up(corpus.words)[corpus.encoded.token_ids[kept] - 1]
     lengths, total = np.bincount(rows, minlength=len(texts)), max(len(ids), 1)
@@ -326,7 +327,7 @@ def profile_texts(encoder: "Encoder", texts: pa.Array) -> TextProfile:
     language, share, clear = _main_language(texts)
     return TextProfile(
         words=tuple(np.quantile(lengths, QUANTILES).round().astype(int).tolist()),
-        unknown=float((ids == UNK).sum() / total),
+        unknown=float((~known).sum() / total),
         rates=rates,
         rate_errors=errors,
         language=language,

@@ -90,14 +90,14 @@ def look(subject: Subject, options: Mapping[str, Any], reporter: JobReporter) ->
     reporter.on_phase("Cutting the reviews into words", 0)
     corpus = cut_corpus(subject.rows.texts, config)
     reporter.on_phase("Looking for themes", 0)
-    masks = theme_masks(gather_pile(subject.rows, corpus, config, subject.predictor.encoder.vocabulary))
+    masks = theme_masks(gather_pile(subject.rows, corpus, subject.predictor.encoder))
     reporter.on_phase("Testing words and pairs of words", 0)
     terms = collect_terms(corpus)
     discoveries = find_terms(terms, wrong)
     found = ErrorThemes(
         n=len(wrong),
         errors=int(wrong.sum()),
-        themes=tuple(theme_lifts(masks, wrong, config.max_length)),
+        themes=tuple(theme_lifts(masks, wrong, config)),
         found=discoveries.found[:MOST_LISTED],
         found_count=len(discoveries.found),
         words_tested=discoveries.words_tested,
@@ -121,5 +121,5 @@ def theme_of_table(table: pa.Table, theme: str) -> Mask:
 def reviews_with_theme(predictor: Predictor, rows: LabelledTexts, theme: str) -> Mask:
     """Tell which of N reviews have a theme, bool (N), without a look; 25,000 film reviews take a second."""
     config = predictor.architecture.preprocessing
-    pile = gather_pile(rows, cut_corpus(rows.texts, config), config, predictor.encoder.vocabulary)
+    pile = gather_pile(rows, cut_corpus(rows.texts, config), predictor.encoder)
     return THEMES[theme].find(pile)

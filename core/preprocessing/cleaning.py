@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from core.config import PreprocessingConfig
 
@@ -58,6 +60,12 @@ def split_words(texts: pa.Array, config: PreprocessingConfig) -> pa.Array:
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(cleaned))
     # An empty text splits into one empty word.
     return pc.if_else(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(cleaned)), 0), pa.scalar([], words.type), words)
+
+
+def count_words_each(texts: pa.Array, config: PreprocessingConfig) -> NDArray[np.int64]:
+    """Return how many words cleaning leaves of each text (N), before any cut, int64 (N)."""
+    parts = map_slices(texts, lambda piece: pc.list_value_length(split_words(piece, config)).to_numpy())
+    return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)
 
 
 def map_slices(texts: pa.Array, function: Callable[[pa.Array], Result]) -> list[Result]:

@@ -1,7 +1,7 @@
 """Words to token ids. An encoder is fitted on training texts and travels with the model, in the same file."""
 
 from collections.abc import Mapping
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from core.config import PreprocessingConfig
-from core.preprocessing.cleaning import map_slices, split_words
+from core.preprocessing.cleaning import as_text_array, count_words_each, map_slices, split_words
 from core.preprocessing.encoded import EncodedTexts, concatenate
-from core.preprocessing.vocabulary import Vocabulary, count_vocabulary
+from core.preprocessing.vocabulary import UNK, Vocabulary, count_vocabulary
 
 Arrays = Mapping[str, NDArray[np.uint8]]
 
@@ -29,14 +29,47 @@ class Encoder(Protocol):
     def encode(self, texts: pa.Array) -> EncodedTexts:
         """Return the token ids of texts (N); the same text gives the same ids whatever stands beside it."""
 
+    def knows(self, words: pa.Array) -> NDArray[np.bool_]:
+        """Return whether each of some words (n) is known, bool (n)."""
+
+    def full_lengths(self, texts: pa.Array) -> NDArray[np.int64]:
+        """Return how long texts (N) are before their ends are cut off, int64 (N), in what ``max_length`` counts."""
+
     def arrays(self) -> Arrays:
         """Return all that ``from_arrays`` needs, as named arrays."""
 
 
+@runtime_checkable
+class TokenEncoder(Encoder, Protocol):
+    """An encoder whose tokens stand in reading order, so that each belongs to a word."""
+
+    def word_of_token(self, text: str) -> NDArray[np.int64]:
+        """Return which word each token of a text belongs to, int64 (T): its place in ``split_words``, -1 for none."""
+
+
+def count_words_read(encoder: Encoder, text: str) -> int:
+    """Return how many words of a text are read, the last of them perhaps in part."""
+    if isinstance(encoder, TokenEncoder):
+        return int(encoder.word_of_token(text).max(initial=-1)) + 1
+    length, most = int(encoder.full_lengths(as_text_array([text]))[0]), encoder.config.max_length
+    return length if most is None else min(length, most)
+
+
 class VocabularyAccess:
-    """Lets an encoder be read like the script's ``vocab``: ``vocab["film"]``, ``"film" in vocab``, ``len(vocab)``."""
+    """An encoder whose words are those of its vocabulary, and whose ``max_length`` counts words.
+
+    It can be read like the script's ``vocab``: ``vocab["film"]``, ``"film" in vocab``, ``len(vocab)``.
+    """
 
     vocabulary: Vocabulary
+    config: PreprocessingConfig
+
+    def knows(self, words: pa.Array) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = self.vocabulary.look_up(words) != UNK
+        return known
+
+    def full_lengths(self, texts: pa.Array) -> NDArray[np.int64]:
+        return count_words_each(texts, self.config)
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -67,6 +100,9 @@ class WordEncoder(VocabularyAccess):
 
     def encode(self, texts: pa.Array) -> EncodedTexts:
         return concatenate(map_slices(texts, self._encode_slice))
+
+    def word_of_token(self, text: str) -> NDArray[np.int64]:
+        return np.arange(int(self.encode(as_text_array([text])).lengths[0]))
 
     def arrays(self) -> Arrays:
         return {"vocabulary": np.frombuffer(self.vocabulary.to_json(), np.uint8)}

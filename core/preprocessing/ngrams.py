@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from core.config import NgramConfig, PreprocessingConfig
-from core.errors import ModelFileError
+from core.config import NO_PIECES, NgramConfig, PreprocessingConfig
+from core.errors import ConfigError, ModelFileError
 from core.preprocessing.cleaning import map_slices, split_words
 from core.preprocessing.encoded import EncodedTexts, concatenate
 from core.preprocessing.encoders import Arrays, VocabularyAccess
@@ -47,7 +47,12 @@ class NgramEncoder(VocabularyAccess):
         """Find the words and the buckets of training texts (N).
 
         Memory grows with the distinct n-grams of each text, 8 bytes each: about 130 MB for 25,000 film reviews.
+
+        Raises:
+            ConfigError: The settings ask for pieces of words.
         """
+        if config.tokens != "words":
+            raise ConfigError(NO_PIECES)
         counts = map_slices(texts, partial(_count_reviews, config=config))
         vocabulary = count_vocabulary(counts, config)
         draft = cls(vocabulary, np.zeros(2**model.bucket_bits, np.bool_), config, model)
@@ -83,6 +88,8 @@ class NgramEncoder(VocabularyAccess):
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, config: PreprocessingConfig, model: NgramConfig) -> Self:
+        if config.tokens != "words":
+            raise ModelFileError(NO_PIECES)
         if arrays["active"].shape != (2**model.bucket_bits // 8,):
             raise ModelFileError(
                 f"its bucket map has {arrays['active'].size:,} bytes; {2**model.bucket_bits // 8:,} belong to "

@@ -82,8 +82,13 @@ def count_vocabulary(word_counts: list[pa.Array], config: PreprocessingConfig) -
         word_counts: Struct arrays of ``values`` (word) and ``counts``, a part each; words may stand in many parts.
         config: ``max_words`` most frequent words seen at least ``min_frequency`` times; equal counts go by alphabet.
     """
-    parts = [pa.table({"word": part.field("values"), "count": part.field("counts")}) for part in word_counts]
-    totals = pa.concat_tables(parts).group_by("word").aggregate([("count", "sum")])
+    totals = total_counts(word_counts)
     frequent = totals.filter(pc.greater_equal(totals["count_sum"], config.min_frequency))
     ranked = frequent.sort_by([("count_sum", "descending"), ("word", "ascending")])
     return Vocabulary(ranked["word"].slice(0, config.max_words).to_pylist())
+
+
+def total_counts(word_counts: list[pa.Array]) -> pa.Table:
+    """Return each word of ``count_vocabulary``'s counts once, in no order: columns ``word`` and ``count_sum``."""
+    parts = [pa.table({"word": part.field("values"), "count": part.field("counts")}) for part in word_counts]
+    return pa.concat_tables(parts).group_by("word").aggregate([("count", "sum")])

@@ -3,7 +3,7 @@
 import sys
 
 from core import settings
-from core.config import LABELS
+from core.config import LABELS, RunConfig
 from core.data.labelled import fingerprint
 from core.data.sources import load_columns
 from core.errors import ReviewscopeError
@@ -19,9 +19,9 @@ CARD_FILE = settings.STARTER_FILE.with_name("MODEL_CARD.md")
 LARGEST_BYTES = 8_500_000
 
 
-def main() -> None:
-    """Train ``fast`` on IMDB, store it in half precision, score the test split once, and write the card."""
-    run, result = train("fast", "imdb", name="starter-build")
+def main(preset: str = "fast") -> None:
+    """Train a preset on IMDB, store it in half precision, score the test split once, and write the card."""
+    run, result = train(preset, "imdb", name="starter-build")
     trained = load_model_file(run.model_file)
     architecture = trained.architecture.model_copy(update={"dtype": "F16"})
     save_model(settings.STARTER_FILE, trained.model, trained.encoder, architecture, trained.calibration)
@@ -32,11 +32,13 @@ def main() -> None:
     splits = load_columns(run.settings.config.data)
     predictor = Predictor.load(settings.STARTER_FILE)
     evaluation = evaluate_split(predictor, splits["test"], fingerprint(splits), "test")
-    write_bytes(CARD_FILE, model_card(predictor, result, evaluation, size).encode())
+    write_bytes(CARD_FILE, model_card(predictor, run.settings.config, preset, result, evaluation, size).encode())
     print(f"{settings.STARTER_FILE.name}: {size:,} bytes, test accuracy {evaluation.metrics['accuracy'].value:.4f}")
 
 
-def model_card(predictor: Predictor, result: RunResult, evaluation: Evaluation, size: int) -> str:
+def model_card(
+    predictor: Predictor, config: RunConfig, preset: str, result: RunResult, evaluation: Evaluation, size: int
+) -> str:
     """Return the card as Markdown."""
     rows = []
     for name, entry in METRICS.items():
@@ -48,16 +50,18 @@ def model_card(predictor: Predictor, result: RunResult, evaluation: Evaluation, 
     assert calibration is not None  # the preset holds validation back
     trust = describe_trust(load_results(EvaluationJob(evaluation.folder).results_file), calibration)
     before, after = f"{trust['ece_before']:.4f}", f"{trust['ece_after']:.4f}"
+    teacher = config.training.teacher
+    taught = f", and its 50,000 reviews without a label, as the preset `{teacher}` reads them" if teacher else ""
     return f"""# The starter model
 
-A linear model on word n-grams, weighted by naive-Bayes log-count ratios (preset `fast`). It reads an English film
+A linear model on word n-grams, weighted by naive-Bayes log-count ratios (preset `{preset}`). It reads an English film
 review and gives the probability that it is {LABELS[1]}. `make starter` rebuilds this file and the model.
 
 | | |
 | --- | --- |
 | file | `starter.safetensors`, {size:,} bytes, half precision |
 | SHA-256 of weights, vocabulary and architecture | `{predictor.sha256}` |
-| trained on | 22,500 reviews of the Large Movie Review Dataset's training split (Maas et al. 2011) |
+| trained on | 22,500 reviews of the Large Movie Review Dataset's training split (Maas et al. 2011){taught} |
 | passes | {result.best_epoch} of {result.epochs}, chosen on the other 2,500 reviews of that split |
 | accuracy on those 2,500 | {result.valid_accuracy:.4f} |
 | temperature | {calibration.temperature:.4f}, fitted on those {calibration.n:,} |
@@ -98,7 +102,7 @@ and hashed n-gram weights only, each from at least {getattr(model, "min_reviews"
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*sys.argv[1:2])
     except ReviewscopeError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

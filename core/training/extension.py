@@ -13,6 +13,8 @@ def extend_run(run: Run, epochs: int) -> None:
     state, result = run.state, run.result
     if state.status != "finished" or result is None:
         raise RunError(f"Run {run.run_id} is {state.status}; only a finished run can be given more epochs.")
+    if run.settings.config.model.kind == "ensemble":
+        raise RunError(f"Run {run.run_id} is an ensemble, which has no epochs of its own. Add them to one of its runs.")
     if not any(run.checkpoint_folder.glob("step-*.safetensors")):
         raise RunError(f"Run {run.run_id} has no checkpoint to go on from. Start a new run with more epochs.")
     about = run.about

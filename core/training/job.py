@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from core import settings as app_settings
-from core.config import LABELS, Meaning, RunConfig, preset_config, with_data, with_settings
+from core.config import LABELS, PRESETS, EnsembleConfig, Meaning, RunConfig, preset_config, with_data, with_settings
 from core.data.labelled import LEAST_OF_A_LABEL, LabelledTexts, cut_stratified, fingerprint
 from core.data.sources import load_columns
 from core.errors import DataError, ReviewscopeError, RunError
@@ -26,8 +26,9 @@ from core.runs import Run, RunOrigin, RunResult, create_run, library_versions
 from core.training.baseline import note_baseline
 from core.training.extension import added_epochs_left
 from core.training.forecast import note_forecast
-from core.training.trainer import Outcome, train_model
-from core.training.unlabelled import read_unlabelled
+from core.training.members import TrainingData, take_run
+from core.training.recipe import train_config
+from core.training.trainer import Outcome
 from core.training.watcher import StopAsked, Watcher
 
 RESERVED_BYTES = 65_536
@@ -70,11 +71,15 @@ def train(
 
 
 def check_data(config: RunConfig) -> None:
-    """Refuse a table that cannot be read before there is a run.
+    """Refuse a table that cannot be read, and a member that cannot be had, before there is a run.
 
     Raises:
-        DataError: It cannot.
+        ReviewscopeError: There is one.
     """
+    if isinstance(config.model, EnsembleConfig):
+        for name in config.model.members:
+            if name not in PRESETS:
+                take_run(name, config)
     if config.data.source == "table":
         _check_labels(load_columns(config.data)["train"])
 
@@ -208,20 +213,15 @@ def _train(run: Run, watcher: Watcher, start: float) -> tuple[Outcome, Evaluatio
         note_forecast(run, start)
     except ReviewscopeError as error:
         watcher.on_notice(f"The training is not compared with its forecast: {error}")
-    note_baseline(run, splits["train"], data_fingerprint, watcher)
-    unlabelled = read_unlabelled(config, splits["train"], splits["test"]) if config.reads_unlabelled else None
-    if unlabelled is not None and not len(unlabelled.texts):
-        watcher.on_notice("This data has no reviews without a label: the training reads those with one alone.")
-    outcome = train_model(
-        run,
-        config,
-        splits["train"],
-        data_fingerprint,
-        watcher,
-        extensions=run.about.extensions,
-        mirrored=run.settings.with_tensorboard,
-        unlabelled=unlabelled,
+    data = TrainingData(splits["train"], splits["test"], data_fingerprint)
+    is_ensemble = config.model.kind == "ensemble"
+    if not is_ensemble:
+        note_baseline(run, data, watcher)
+    outcome = train_config(
+        run, config, data, watcher, extensions=run.about.extensions, mirrored=run.settings.with_tensorboard
     )
+    if is_ensemble:  # among whose members it may have been
+        note_baseline(run, data, watcher)
     if not (run.settings.with_test and outcome.finished):
         return outcome, None
     test: LabelledTexts = splits["test"]
@@ -274,8 +274,8 @@ def summarise(outcome: Outcome, evaluation: Evaluation | None, total_seconds: fl
     position = outcome.position
     result = RunResult(
         parameters=outcome.parameters,
-        train_accuracy=position.train_accuracy or 0.0,
-        train_loss=position.train_loss or 0.0,
+        train_accuracy=position.train_accuracy,
+        train_loss=position.train_loss,
         valid_accuracy=position.best_accuracy,
         valid_loss=position.best_loss,
         best_epoch=position.best_epoch,
@@ -284,6 +284,7 @@ def summarise(outcome: Outcome, evaluation: Evaluation | None, total_seconds: fl
         total_seconds=round(total_seconds, 3),
         peak_memory_mb=round(peak_memory_mb(), 1),
         model_sha256=position.model_sha256,
+        teacher_seconds=None if outcome.teacher_seconds is None else round(outcome.teacher_seconds, 3),
     )
     if evaluation is None:
         return result

@@ -80,7 +80,7 @@ class Keeper:
 
     def keep_weights(self, position: Position, calibration: Calibration | None = None) -> None:
         """Write the present weights, and what validation says of their probabilities, as the run's model."""
-        architecture = Architecture(preprocessing=self.config.preprocessing, model=self.config.model)
+        architecture = Architecture(preprocessing=self.encoder.config, model=self.config.model.architecture)
         position.model_sha256 = save_model(self.run.model_file, self.model, self.encoder, architecture, calibration)
 
     def keep_verdicts(self, position: Position, logits: NDArray[np.float64]) -> None:

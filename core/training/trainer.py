@@ -29,6 +29,7 @@ from core.preprocessing.batching import epoch_batches
 from core.preprocessing.encoded import EncodedTexts, concatenate
 from core.preprocessing.encoders import Encoder
 from core.runs import Extension, Run
+from core.training.averaging import averaged_weights, update_average
 from core.training.checkpoint import Position
 from core.training.events import open_mirror
 from core.training.keeper import Keeper, resume_position
@@ -49,12 +50,14 @@ class Outcome:
         position: Where it is; holds the figures.
         parameters: Numbers that were learnt.
         earlier_seconds: What other processes had spent in the loop before this one went on.
+        teacher_seconds: What all processes spent on the teacher and what it says; None without one.
     """
 
     finished: bool
     position: Position
     parameters: int
     earlier_seconds: float
+    teacher_seconds: float | None = None
 
 
 @dataclass
@@ -182,7 +185,8 @@ def run_stages(
         if not run_epoch(learner, position, train_set, keeper, watcher, started):
             keep_unfinished(learner, position, valid_set, keeper)
             return False
-        validate_epoch(learner, position, valid_set, keeper)
+        with averaged_weights(learner.optimizer):
+            validate_epoch(learner, position, valid_set, keeper)
         position.seconds = time.monotonic() - started
         keeper.save(position)
         watcher.on_line(describe_epoch(position))
@@ -223,15 +227,11 @@ def training_step(
     rate = learning_rate_at(learner.config, learner.stages[position.stage], position.step)
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
-    batch = learner.model.collate(train_set.encoded.take(indices)).to(learner.device)
-    labels = train_set.labels[torch.from_numpy(indices)].to(learner.device)
-    with torch.autocast(learner.device.type, torch.bfloat16, enabled=learner.config.precision == "bf16"):
-        logits = learner.model(batch.token_ids, batch.lengths).float()
-    loss = functional.binary_cross_entropy_with_logits(logits, labels)
     learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    parts = np.array_split(indices, min(learner.config.accumulate, len(indices)))
+    read = [add_gradient(learner, train_set, part, len(part) / len(indices)) for part in parts]
     norm = clip_grad_norm_(learner.model.parameters(), learner.config.clip_norm)
-    figures = {"loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item()}
+    figures = {"loss": sum(loss for loss, _ in read), "learning_rate": rate, "gradient_norm": norm.item()}
     if not all(math.isfinite(value) for value in figures.values()):
         raise DivergedError("not a number")
     if figures["loss"] > DIVERGED_LOSS:
@@ -239,11 +239,34 @@ def training_step(
     remember_weights(learner, position)
     learner.optimizer.step()
     position.step += 1
+    if learner.config.weight_averaging:
+        update_average(learner.optimizer, learner.config.weight_averaging, position.step)
     position.batch += 1
     position.seen += len(indices)
     position.loss_sum += figures["loss"] * len(indices)
-    position.correct += int(((logits > 0) == (labels > 0.5)).sum())
+    position.correct += sum(correct for _, correct in read)
     return figures
+
+
+def add_gradient(
+    learner: Learner, train_set: EncodedSplit, indices: NDArray[np.int64], share: float
+) -> tuple[float, int]:
+    """Add what a part of a step's reviews says to the gradient; return its part of the loss, and how many are right.
+
+    Args:
+        learner: Has the gradient of the parts before.
+        train_set: All training reviews.
+        indices: int64 (B), the part's.
+        share: Of the step's reviews.
+    """
+    batch = learner.model.collate(train_set.encoded.take(indices)).to(learner.device)
+    labels = train_set.labels[torch.from_numpy(indices)].to(learner.device)
+    with torch.autocast(learner.device.type, torch.bfloat16, enabled=learner.config.precision == "bf16"):
+        logits = learner.model(batch.token_ids, batch.lengths).float()
+    smoothing = learner.config.label_smoothing
+    loss = share * functional.binary_cross_entropy_with_logits(logits, labels * (1 - smoothing) + smoothing / 2)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), int(((logits > 0) == (labels > 0.5)).sum())
 
 
 def remember_weights(learner: Learner, position: Position) -> None:
@@ -303,7 +326,9 @@ def validate_epoch(learner: Learner, position: Position, valid_set: EncodedSplit
 def keep_unfinished(learner: Learner, position: Position, valid_set: EncodedSplit, keeper: Keeper) -> None:
     """Save the place, so that the run can go on; without a best model yet, keep the weights as they are."""
     keeper.save(position)
-    if position.best_epoch is None:
+    if position.best_epoch is not None:
+        return
+    with averaged_weights(learner.optimizer):
         calibration = None
         position.train_loss = position.loss_sum / position.seen
         position.train_accuracy = position.correct / position.seen

@@ -270,4 +270,4 @@ def token_mask(view: Scored, token: str) -> Mask:
 
 def theme_words(view: Scored, key: str) -> str:
     """Return what a theme is called."""
-    return theme_title(key, load_predictor(view.model.reference).architecture.preprocessing.max_length)
+    return theme_title(key, load_predictor(view.model.reference).architecture.preprocessing)

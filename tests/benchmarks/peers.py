@@ -1,7 +1,8 @@
-"""``make bench``: our presets beside what people would use instead, in one run on the real data.
+"""``make bench-peers``: our presets beside what people would use instead, in one run on the real data.
 
 Peers get the whole training split; ``fast`` holds a tenth of it back for validation. Times are wall-clock on this
-machine and wander with its load: read the ratios.
+machine and wander with its load: read the ratios. Arguments: trained models to score beside them (a run's id in this
+workspace, or a file), and ``--steps``, which adds the LSTM's training and scoring against loops that pad.
 """
 
 import csv
@@ -22,8 +23,9 @@ from core import settings
 from core.config import DataConfig, preset_config
 from core.data.labelled import LabelledTexts, fingerprint
 from core.data.sources import load_columns
+from core.errors import ReviewscopeError
 from core.prediction.predictor import Predictor
-from core.runs import create_run
+from core.runs import create_run, find_model
 from core.training.trainer import train_model
 from core.training.watcher import Watcher
 from tests.benchmarks.file_to_file import clean
@@ -42,43 +44,80 @@ class Scorer:
     """A trained peer.
 
     Attributes:
+        train_seconds: None for a model that came trained.
         is_positive: Texts (N) to verdicts, bool (N).
         command: From a table and a name for the result to what scores it in a process of its own.
     """
 
     name: str
-    train_seconds: float
+    train_seconds: float | None
     is_positive: Callable[[list[str]], NDArray[np.bool_]]
     command: Callable[[Path, Path], list[str]]
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Row:
+    """What one peer came to."""
+
+    name: str
+    accuracy: float
+    train_seconds: float | None
+    reviews_per_second: float
+
+
+def main(arguments: list[str]) -> None:
     """Print all comparisons."""
     if settings.data_folder() is None:
         raise SystemExit(f"Set {settings.DATA_VARIABLE} to a folder that holds imdb/plain_text/*.parquet.")
+    try:
+        models = {name: find_model(name).resolve() for name in arguments if name != "--steps"}
+    except ReviewscopeError as error:
+        raise SystemExit(str(error)) from error
     splits = load_columns(DataConfig())
     with tempfile.TemporaryDirectory() as home:
         os.environ[settings.HOME_VARIABLE] = home
         scorers = [train(splits, Path(home)) for train in (train_fast, train_tfidf, train_fasttext)]
+        scorers += [trained_scorer(name, path) for name, path in models.items()]
         compare_accuracy_and_speed(scorers, splits["test"])
         compare_files(scorers, splits, Path(home))
-    compare_training_steps()
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.lstm_scoring"], check=True)
+    if "--steps" in arguments:
+        compare_training_steps()
+        subprocess.run([sys.executable, "-m", "tests.benchmarks.lstm_scoring"], check=True)
 
 
 def compare_accuracy_and_speed(scorers: list[Scorer], test: LabelledTexts) -> None:
-    """Score the test split with each peer in this process, and print a row."""
+    """Score the test split with each peer in this process, print a row, and say what `fast` is ahead of."""
     texts, labels = test.texts.to_pylist(), test.labels == 1
-    print(f"{'':<34}{'test accuracy':>14}{'train s':>10}{'reviews/s':>12}{'speed ratio':>13}")
-    base = None
+    print(f"{'':<34}{'test accuracy':>14}{'train s':>10}{'ratio':>8}{'reviews/s':>12}{'ratio':>8}")
+    rows: list[Row] = []
     for scorer in scorers:
         scorer.is_positive(texts[:1000])
         began = time.perf_counter()
         verdicts = scorer.is_positive(texts)
         speed = len(texts) / (time.perf_counter() - began)
-        base = base or speed
-        accuracy = float((verdicts == labels).mean())
-        print(f"{scorer.name:<34}{accuracy:>14.4f}{scorer.train_seconds:>10.1f}{speed:>12,.0f}{speed / base:>13.2f}")
+        row = Row(scorer.name, float((verdicts == labels).mean()), scorer.train_seconds, speed)
+        rows.append(row)
+        seconds = "–" if row.train_seconds is None else f"{row.train_seconds:.1f}"
+        longer = "–" if row.train_seconds is None else f"{row.train_seconds / (rows[0].train_seconds or 1):.2f}"
+        print(
+            f"{row.name:<34}{row.accuracy:>14.4f}{seconds:>10}{longer:>8}{speed:>12,.0f}"
+            f"{speed / rows[0].reviews_per_second:>8.2f}"
+        )
+    for row in rows[1:]:
+        if row.train_seconds is not None:  # our own ones came trained
+            print(verdict_on(rows[0], row))
+
+
+def verdict_on(ours: Row, theirs: Row) -> str:
+    """Say in what a peer is behind: accuracy, training time and scoring speed."""
+    points = 100 * (ours.accuracy - theirs.accuracy)
+    said = [f"accuracy {'ahead' if points > 0 else 'NOT ahead'} ({points:+.2f} points)"]
+    if ours.train_seconds and theirs.train_seconds:
+        times = theirs.train_seconds / ours.train_seconds
+        said.append(f"training {'ahead' if times > 1 else 'NOT ahead'} ({times:.2f} times as fast)")
+    times = ours.reviews_per_second / theirs.reviews_per_second
+    said.append(f"scoring {'ahead' if times > 1 else 'NOT ahead'} ({times:.2f} times as fast)")
+    return f"{ours.name} against {theirs.name}: {', '.join(said)}."
 
 
 def compare_files(scorers: list[Scorer], splits: dict[str, LabelledTexts], folder: Path) -> None:
@@ -121,6 +160,20 @@ def train_fast(splits: dict[str, LabelledTexts], _: Path) -> Scorer:
         lambda texts: predictor.predict(texts).logits > 0,
         lambda source, target: [
             sys.executable, "-m", "core", "predict", run.run_id,
+            "--text-column", "text", "--input", str(source), "--output", str(target),
+        ],
+    )  # fmt: skip
+
+
+def trained_scorer(name: str, path: Path) -> Scorer:
+    """Return one of our own models that came trained."""
+    predictor = Predictor.load(path)
+    return Scorer(
+        f"Reviewscope {name}"[:32],
+        None,
+        lambda texts: predictor.predict(texts).logits > 0,
+        lambda source, target: [
+            sys.executable, "-m", "core", "predict", str(path),
             "--text-column", "text", "--input", str(source), "--output", str(target),
         ],
     )  # fmt: skip
@@ -189,4 +242,4 @@ def compare_training_steps() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

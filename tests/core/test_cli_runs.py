@@ -1,8 +1,12 @@
 """The commands around a run: forecast, seeds, comparison, more epochs, trash; in processes of their own."""
 
+import json
 from pathlib import Path
 
+import pytest
+
 from core import settings
+from core.cli_runs import print_run
 from core.runs import find_run
 from tests.core.test_cli import fail, run, start
 
@@ -83,3 +87,21 @@ def test_a_damaged_forecast_of_an_earlier_run_teaches_nothing_and_harms_nothing(
     run("train", *SMALL, "--name", "earlier")
     (settings.home() / "runs" / "earlier" / "forecast.json").write_text("{")
     assert run("forecast", *SMALL)["errors"] == []
+
+
+def test_finished_runs_are_averaged_into_a_run_of_its_own() -> None:
+    run("train", *SMALL, "--seeds", "2", "--name", "twin")
+    made = run("ensemble", "twin", "twin-1", "--weighting", "validation")
+    assert (made["run_id"], made["status"], made["train_accuracy"]) == ("ensemble-1", "finished", None)
+    assert "is an ensemble itself" in fail("ensemble", "twin", "ensemble-1")
+
+
+def test_a_teacher_s_time_is_printed_in_minutes_for_people_and_in_seconds_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_run({"run_id": "a", "teacher_seconds": 840.0}, as_json=False)
+    print_run({"run_id": "a", "teacher_seconds": None}, as_json=False)
+    print_run({"run_id": "a", "teacher_seconds": 840.0}, as_json=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split("  ")[-1] == "14 min" and lines[1].startswith("its teacher") and lines[2] == "run_id  a"
+    assert json.loads(lines[3])["teacher_seconds"] == 840.0

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from core.config import (
+    KINDS,
     PRESETS,
     BiLSTMConfig,
     DataConfig,
@@ -22,6 +23,7 @@ from core.config import (
     preset_config,
     repeat_with_seeds,
     with_data,
+    with_kind,
     with_settings,
 )
 from core.errors import ConfigError
@@ -115,6 +117,41 @@ def test_assignments_apply_in_their_order_and_leave_the_given_config_as_it_is() 
     assert (changed.training.epochs, changed.training.seed) == (5, 9)
     assert FAST.model_dump() == before
     assert with_settings(FAST, []) == FAST
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_kind_of_model_brings_its_defaults_wherever_it_stands_among_the_assignments(order: int) -> None:
+    before = with_settings(FAST, ["training.seed=7"])
+    assignments = ["model.hidden_size=32", "training.epochs=3", "model.kind=bilstm"]
+    changed = with_settings(before, assignments[::order])
+    assert changed.model == BiLSTMConfig(hidden_size=32)
+    assert (changed.training.epochs, changed.training.seed) == (3, 7)
+    assert changed.preprocessing == before.preprocessing and changed.data == before.data
+    with pytest.raises(ConfigError, match=r"There is no setting 'model\.max_n'"):
+        with_settings(before, ["model.max_n=2", "model.kind=bilstm"])
+
+
+def test_the_kind_that_a_config_has_already_changes_nothing() -> None:
+    compact = preset_config("compact")
+    assert with_settings(compact, [f"model.kind={compact.model.kind}"]) == compact
+    assert with_kind(compact, compact.model.kind) == compact
+    # Away and back again leaves the defaults, not what was there.
+    assert with_settings(compact, ["model.kind=ngram", "model.kind=bilstm"]).model == BiLSTMConfig()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_can_be_had_by_its_name_with_its_defaults(kind: str) -> None:
+    other = PRESETS["classic" if kind == "ngram" else "fast"].config
+    pieces = ["preprocessing.tokens=byte-pair", "preprocessing.max_length=254"] if kind == "pretrained" else []
+    changed = with_settings(other, [f"model.kind={kind}", *pieces])
+    assert changed.model.kind == kind and changed.model == type(changed.model)()
+    assert with_settings(changed, [f'model.kind="{kind}"']) == changed
+
+
+@pytest.mark.parametrize("value", ["mamba", "null", "[]", '{"a": 1}', "3"])
+def test_no_other_value_is_a_kind_of_model(value: str) -> None:
+    with pytest.raises(ConfigError, match="Settings out of bounds: model: "):
+        with_settings(FAST, [f"model.kind={value}"])
 
 
 @pytest.mark.parametrize(

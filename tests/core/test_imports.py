@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     ["errors"], ["wording"], ["settings"], ["config"], ["files"], ["tensor_file"],
     ["preprocessing"], ["data"], ["models"], ["evaluation"], ["charts"],
-    ["job_folder"], ["runs"], ["trash"], ["run_groups"], ["default_model"], ["model_settings"], ["profiling"], ["label_reviews"], ["prediction"], ["training"], ["starter"], ["jobs"], ["report"], ["terminal"], ["cli_runs"], ["cli_tables"], ["cli"], ["__main__"],
+    ["job_folder"], ["runs"], ["trash"], ["run_groups"], ["model_figures"], ["default_model"], ["model_settings"], ["profiling"], ["label_reviews"], ["prediction"], ["training"], ["starter"], ["jobs"], ["report"], ["terminal"], ["model_ladder"], ["cli_runs"], ["cli_tables"], ["cli"], ["__main__"],
 ]  # fmt: skip
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 MODULES = sorted(path for path in (ROOT / "core").rglob("*.py") if path != ROOT / "core" / "__init__.py")

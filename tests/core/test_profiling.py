@@ -79,4 +79,4 @@ def test_the_figures_are_plain_values_and_readable_lines(preset: str, tmp_path: 
     lines = profile_lines(profile, splits, config)
     assert lines["train"].startswith("43 reviews, 21 positive") or lines["train"].startswith("44 reviews")
     assert len([name for name in lines if name.strip().isdigit()]) == 8
-    assert "400 words" in lines["cut"] if preset == "compact" else "no limit" in lines["cut"]
+    assert "600 words" in lines["cut"] if preset == "compact" else "no limit" in lines["cut"]

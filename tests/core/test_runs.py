@@ -55,6 +55,13 @@ def test_a_name_is_the_id_and_gets_a_number_only_when_it_is_taken() -> None:
     assert ids == ["my-run", "my-run-1", "my-run-2"]
 
 
+def test_a_notice_that_is_given_again_after_a_resume_is_kept_once() -> None:
+    run = create_run(CONFIG, "fast")
+    for sentence in ("One.", "Two.", "One."):
+        run.add_notice(sentence)
+    assert run.notices == ["One.", "Two."]
+
+
 def test_runs_made_at_once_get_an_id_each() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: create_run(CONFIG, "fast").run_id, range(24)))

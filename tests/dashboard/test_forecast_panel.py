@@ -5,13 +5,15 @@ import math
 import pytest
 
 from core.charts.tokens import DARK, LIGHT
-from core.config import RunConfig, preset_config, with_data, with_settings
+from core.config import RunConfig, preset_config, repeat_with_seeds, with_data, with_settings
 from core.jobs import list_waiting
-from core.training.forecast import Costs, create_forecast_job, forecast
+from core.training.forecast import Costs, Estimate, create_forecast_job, forecast
+from core.training.members import configs_before
 from dashboard import forecast_panel
 from dashboard.forecast_charts import Bar, plot_forecasts
 from dashboard.forecast_panel import (
     Outlook,
+    before_words,
     build_bars,
     fit_plan,
     look_ahead,
@@ -164,13 +166,50 @@ def test_a_bar_is_drawn_for_what_is_known_and_a_word_for_what_is_not() -> None:
         "classic": Outlook(COMPACT),
     }
     bars = build_bars(presets, "compact", [outlook(), outlook()], can_rehearse=True)
-    assert [bar.word for bar in bars] == ["no forecast", "", "rehearsing"]
+    assert [bar.word for bar in bars] == ["no forecast", "", "not rehearsed yet"]
     assert bars[1].is_chosen and bars[1].seconds == pytest.approx(total_seconds([outlook(), outlook()]))
-    assert build_bars(presets, "compact", [], can_rehearse=False)[2].word == "no forecast"
+    assert build_bars(presets, "classic", [], can_rehearse=True)[2].word == "rehearsing"
+    assert build_bars(presets | {"fast": Outlook(COMPACT)}, "classic", [], can_rehearse=True)[0].word == "rehearsing"
+    assert build_bars(presets, "classic", [], can_rehearse=False)[2].word == "no forecast"
     for tokens in (LIGHT, DARK):
         for budget in (None, 1.0, 86_400.0):
             spec = plot_forecasts(tuple(bars), budget, tokens)
             assert ("your budget" in str(spec["datasets"])) == (budget is not None)
+
+
+def test_a_preset_that_was_not_rehearsed_is_shown_with_its_estimate_and_as_such() -> None:
+    presets = {"fast": outlook(), "classic": Outlook(COMPACT, estimate=Estimate(100.0))}
+    fast, classic = build_bars(presets, "fast", [outlook()], can_rehearse=True)
+    assert (classic.seconds, classic.low, classic.high) == (100.0, 50.0, 200.0)
+    assert classic.is_estimate and not fast.is_estimate
+    assert "1 min 40 s, estimated" in str(plot_forecasts((fast, classic), None, LIGHT)["datasets"])
+    # Once it is chosen it is rehearsed, and no guess stands in the way.
+    assert build_bars(presets, "classic", [presets["classic"]], can_rehearse=True)[1].word == "rehearsing"
+
+
+def test_what_several_runs_need_first_is_trained_by_the_first_of_them() -> None:
+    student = with_settings(with_data(preset_config("fast"), "demo"), ["training.teacher=strong"])
+    before = dict.fromkeys(configs_before(student), 50.0)
+    costs = COSTS.model_copy(update={"before": before, "lesson": 7.0})
+    seeds = [outlook(each, costs=costs) for each in repeat_with_seeds(student, 3)]
+    one = seeds[0].forecast
+    assert one is not None
+    shared = 50.0 * len(before) + 7.0
+    assert total_seconds(seeds) == pytest.approx(3 * one.seconds - 2 * shared)
+    words, early = before_words(one, costs)
+    assert early == pytest.approx(shared) and words.startswith("first member ") and "teacher strong" in words
+    guessed = costs.model_copy(update={"estimated": ("member compact",)})
+    assert "(member compact estimated from the shipped figures)" in measured_words(
+        [outlook(student, costs=guessed)], "x"
+    )
+
+
+def test_an_ensemble_s_words_speak_of_its_members_and_of_no_epoch() -> None:
+    ensemble = with_data(preset_config("strong"), "demo")
+    costs = COSTS.model_copy(update={"before": dict.fromkeys(configs_before(ensemble), 50.0), "step": 0.0})
+    said = measured_words([outlook(ensemble, costs=costs)], "strong")
+    assert said.startswith("strong, first member ") and "epoch" not in said
+    assert fit_plan([outlook(ensemble, costs=costs)], 600.0, are_seeds=False).sentence == "Fits your budget."
 
 
 def test_the_chart_stands_before_anything_is_known() -> None:

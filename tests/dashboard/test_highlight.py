@@ -1,5 +1,6 @@
 """Strangers' text, marked and shown as it is."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core.charts.tokens import DARK, LIGHT
-from core.models.catalog import MODELS
-from core.prediction.explanation import Word, explain, read_text
+from core.prediction.explanation import Word, attend, explain, read_text
 from core.prediction.predictor import Predictor
 from dashboard.highlight import highlight
 from tests.core.prediction.small_models import train_small
@@ -72,7 +72,7 @@ def test_the_text_shown_is_the_text(starter: Predictor, text: str) -> None:
     assert content.text == text and content.tags <= {"mark"}
 
 
-@pytest.mark.parametrize("kind", sorted(MODELS))
+@pytest.mark.parametrize("kind", ["bilstm", "bilstm_pieces", "ngram", "transformer"])
 def test_of_150_hostile_texts_what_is_shown_is_the_text_whatever_the_model(kind: str) -> None:
     model, marked = train_small(kind), 0
     for text in invent_hostile(150):
@@ -124,3 +124,28 @@ def test_line_breaks_of_html_stay_in_the_text_and_break_the_line() -> None:
     shown = highlight("One.<br /><br>Two.<brx>", (), LIGHT)
     assert shown == 'One.<span class="rs-caption">&lt;br /&gt;&lt;br&gt;</span><br>Two.&lt;brx&gt;'
     assert Content(shown).text == "One.<br /><br>Two.<brx>"
+
+
+def test_attention_is_told_in_shades_of_ink_never_in_the_colours_of_pushes() -> None:
+    text = "a dull plot <b>"
+    words = [Word(0, 1, True, True, None, 0.1), Word(2, 6, True, True, None, 0.7), Word(7, 11, False, True, None, 0.2)]
+    for tokens in (LIGHT, DARK):
+        html = highlight(text, words, tokens, "attention")
+        red, green, blue = (int(tokens.text[place : place + 2], 16) for place in (1, 3, 5))
+        assert f'<mark style="background:rgba({red},{green},{blue},0.2)">dull</mark>' in html
+        assert html.count("rgba(") == html.count(f"rgba({red},{green},{blue},") == 2 and "&lt;b&gt;" in html
+        assert Content(html).text == text
+
+
+def test_attention_that_is_spread_evenly_is_not_painted() -> None:
+    text = "one two three four five six seven eight"
+    spans = [match.span() for match in re.finditer(r"\w+", text)]
+    even = [Word(start, end, True, True, None, 1 / len(spans)) for start, end in spans]
+    assert highlight(text, even, LIGHT, "attention") == text
+
+
+@pytest.mark.parametrize("text", HOSTILE[:-1])
+def test_a_hostile_text_keeps_its_characters_whatever_the_attention(text: str) -> None:
+    model = train_small("bilstm_attention")
+    html = highlight(text, read_text(model, text, attention=attend(model, text)).words, LIGHT, "attention")
+    assert Content(html).tags <= {"mark", "span", "br"} and Content(html).text == text

@@ -62,6 +62,11 @@ def recurrent(workspace: Path) -> Run:
     return make_run("bilstm", "compact")
 
 
+@pytest.fixture
+def attentive(workspace: Path) -> Run:
+    return make_run("bilstm_attention", "attention")
+
+
 def demo_config(preset: str) -> RunConfig:
     return with_data(preset_config(preset), "demo")
 
@@ -275,6 +280,32 @@ def test_the_prediction_page_explains_a_recurrent_model_too(recurrent: Run) -> N
     assert "rgba" in readings(app)[0] and text_of(readings(app)[0]) == text
 
 
+def test_a_model_with_attention_shows_it_instead_of_pushes_and_waits_for_no_job(attentive: Run) -> None:
+    app = open_drawer(attentive, 3)
+    job, text = explanation_of(attentive, demo_texts()[3]), demo_texts()[3]
+    assert job.state.status == "queued" and app.segmented_control(key="evaluation_reading_shown").value == "Pushes"
+    app.segmented_control(key="evaluation_reading_shown").set_value("Attention").run()
+    assert job.state.status == "stopped" and not waiting()
+    said = words_of(app)
+    assert re.search(r"Half of its attention lies on [\d,]+ of [\d,]+ words", said)
+    assert "It shows where the model looked, not which way a word pushed" in said and "Integrated" not in said
+    assert text_of(readings(app)[0]) == text and "rgba(28,37,48" in readings(app)[0]
+    assert "178,58,18" not in readings(app)[0] and "31,102,176" not in readings(app)[0]
+    app.button(key="evaluation_next").click().run()
+    assert text_of(readings(app)[0]) == demo_texts()[4] and "of its attention lies" in words_of(app)
+
+
+def test_the_prediction_page_shows_attention_too_and_other_models_offer_none(attentive: Run) -> None:
+    use_model(attentive.run_id)
+    app = open_page(attentive, "prediction")
+    app.text_area(key="prediction_text").set_value("A dull plot, <b>a superb cast.").run()
+    app.segmented_control(key="prediction_why_shown").set_value("Attention").run()
+    assert "of its attention lies" in words_of(app) and "rgba(28,37,48" in readings(app)[0]
+    assert text_of(readings(app)[0]) == "A dull plot, <b>a superb cast."
+    use_model("starter")
+    assert not [each for each in open_page(attentive, "prediction").segmented_control if "shown" in (each.key or "")]
+
+
 HOSTILE = [
     "",
     " \n\t ",
@@ -285,7 +316,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["ngram", "bilstm"])
+@pytest.mark.parametrize("kind", ["ngram", "bilstm", "bilstm_attention"])
 def test_empty_hostile_and_huge_texts_open_at_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(kind, "fast" if kind == "ngram" else "compact")
     rows = LabelledTexts(pa.array(HOSTILE, pa.large_string()), np.arange(len(HOSTILE)) % 2)
@@ -293,6 +324,9 @@ def test_empty_hostile_and_huge_texts_open_at_once(kind: str, monkeypatch: pytes
     evaluate_split(Predictor.load(run.model_file), rows, "e" * 64, "test")
     for row, text in enumerate(HOSTILE):
         app = open_drawer(run, row)
+        if kind == "bilstm_attention" and text.strip() and len(text) <= SHOWN_CHARACTERS:
+            app.segmented_control(key="evaluation_reading_shown").set_value("Attention").run()
+            assert not app.exception
         shown = text_of(readings(app)[0]) if readings(app) else ""
         if len(text) > SHOWN_CHARACTERS:
             assert shown == text[:SHOWN_CHARACTERS] + " …" and "too long to mark its words" in words_of(app)

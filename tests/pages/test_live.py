@@ -22,7 +22,8 @@ from core.jobs import list_waiting, run_job
 from core.runs import Run, RunOrigin, create_run
 from core.training.baseline import Baseline
 from core.training.history import HistoryReader
-from dashboard.run_curves import curve_csv, loss_caption, round_up
+from core.training.plan import SCHEDULES as SCHEDULES_OF_TRAINING
+from dashboard.run_curves import SCHEDULES, curve_csv, loss_caption, round_up
 from dashboard.run_head import round_time, stopwatch
 from dashboard.run_snapshot import Snapshot
 from dashboard.tab import HTML, JS, tab_title
@@ -368,3 +369,7 @@ def test_a_line_of_one_point_has_a_dot() -> None:
         ):
             spec = json.dumps({name: part for name, part in chart.items() if name != "datasets"})
             assert ('"point": {' in spec) is has_dot
+
+
+def test_every_schedule_has_a_caption_for_the_curve_of_its_learning_rate() -> None:
+    assert set(SCHEDULES) == set(SCHEDULES_OF_TRAINING)

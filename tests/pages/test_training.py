@@ -1,6 +1,7 @@
 """The training and home pages without a browser."""
 
 import io
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -8,13 +9,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import cli, jobs
+from core import cli, jobs, model_figures
 from core.config import PRESETS, Meaning, preset_config, with_data, with_settings
 from core.jobs import MOST_WAITING, list_waiting, run_job, submit_run
 from core.prediction.uploads import save_upload
 from core.runs import Run, create_run, list_runs
 from core.settings import DATA_VARIABLE, END_COMMAND_VARIABLE
 from core.training.forecast import Costs, ForecastJob, create_forecast_job
+from tests.shipped import make_row, write_shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,7 +83,7 @@ def test_a_changed_setting_reaches_the_run_and_the_command_line() -> None:
 
 def test_every_setting_of_every_preset_has_a_widget_with_help() -> None:
     app = open_page("training")
-    for preset in ("fast", "compact", "classic"):
+    for preset in PRESETS:
         app.radio(key="preset").set_value(preset).run()
         assert not app.exception
         config = preset_config(preset)
@@ -89,24 +91,36 @@ def test_every_setting_of_every_preset_has_a_widget_with_help() -> None:
             f"form0.{preset}.{section}.{field}"
             for section in ("preprocessing", "model", "training")
             for field in type(getattr(config, section)).model_fields
-            if field != "kind"
         }
-        widgets = [*app.number_input, *app.selectbox, *app.toggle]
-        assert keys <= {widget.key for widget in widgets}
-        assert all(widget.help for widget in widgets if widget.key in keys)
+        widgets = [*app.number_input, *app.selectbox, *app.toggle, *app.text_input, *app.multiselect]
+        # One that has no meaning beside the others rests, under a key of its own.
+        shown = {re.sub(r"^(form0(\.\w+){3})\..*", r"\1", widget.key or ""): widget for widget in widgets}
+        assert keys <= set(shown)
+        assert all(shown[key].help for key in keys)
 
 
-def test_every_preset_is_rehearsed_once_the_chosen_one_first_and_start_does_not_wait() -> None:
+def test_the_chosen_preset_and_the_ruler_are_rehearsed_once_the_chosen_one_first_and_start_does_not_wait() -> None:
     app = open_page("training")
-    assert len(list_waiting("quick")) == 3
+    assert len(list_waiting("quick")) == 1
     app.radio(key="preset").set_value("classic").run()
     app.toggle(key="with-test").set_value(False).run()
-    assert len(list_waiting("quick")) == 3
+    assert len(list_waiting("quick")) == 2
     assert "The rehearsal is about to begin" in html_of(app) and not app.button(key="start").disabled
     app.number_input(key="form0.classic.training.batch_size").set_value(32).run()
     waiting = [each.job.path.name for each in list_waiting("quick")]
     config = with_settings(with_data(preset_config("classic"), "demo"), ["training.batch_size=32"])
-    assert len(waiting) == 4 and waiting[0] == create_forecast_job(config).path.name
+    assert len(waiting) == 3 and waiting[0] == create_forecast_job(config).path.name
+
+
+def test_what_was_not_rehearsed_is_estimated_from_the_shipped_figures_and_the_ruler_s_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make_row("fast", seconds=10.0), make_row("compact", seconds=200.0)
+    monkeypatch.setattr(model_figures, "SHIPPED_FILE", write_shipped(tmp_path / "shipped.json", *rows))
+    create_forecast_job(with_data(preset_config("fast"), "demo")).save_costs(COSTS)
+    captions = dict(zip(PRESETS, open_page("training").radio(key="preset").proto.captions, strict=True))
+    assert "**about 30 s**" in captions["fast"]  # 3 times as long as shipped
+    assert "**about 10 min, estimated**" in captions["compact"] and "**not rehearsed yet**" in captions["classic"]
 
 
 def test_a_rehearsed_preset_says_how_long_it_takes_and_a_budget_cuts_it() -> None:
@@ -116,7 +130,7 @@ def test_a_rehearsed_preset_says_how_long_it_takes_and_a_budget_cuts_it() -> Non
     app.radio(key="preset").set_value("compact").run()
     app.toggle(key="with-test").set_value(False).run()
     assert "55 s" in html_of(app) and "at most 4 epochs of 12 s" in html_of(app).replace("\N{NO-BREAK SPACE}", " ")
-    assert "**about 55 s**" in app.radio(key="preset").proto.captions[1]
+    assert "**about 55 s**" in app.radio(key="preset").proto.captions[list(PRESETS).index("compact")]
     app.toggle(key="is-limited").set_value(True).run()
     assert "Fits your budget" in html_of(app)
     app.number_input(key="minutes").set_value(0.5).run()
@@ -191,7 +205,7 @@ def test_a_failed_rehearsal_is_one_sentence_and_start_works() -> None:
     assert "The data cannot be &lt;b&gt;read&lt;/b&gt;. You can start all the same." in html_of(app)
     assert not app.button(key="start").disabled and not list_waiting("quick")
     app.button(key="rehearse-again").click().run()
-    assert len(list_waiting("quick")) == 3
+    assert len(list_waiting("quick")) == 1
 
 
 def test_three_seeds_are_queued_in_one_go_and_shown_on_the_runs_page() -> None:
@@ -337,7 +351,7 @@ def test_imdb_is_not_fetched_for_a_forecast_before_somebody_asks(monkeypatch: py
     assert not list_waiting("quick") and "IMDB is not on this computer yet" in html_of(app)
     assert not app.button(key="start").disabled
     app.button(key="fetch").click().run()
-    assert len(list_waiting("quick")) == 3
+    assert len(list_waiting("quick")) == 1
 
 
 def test_an_earlier_run_of_a_preset_lends_its_accuracy_only_if_nothing_was_changed() -> None:
@@ -393,7 +407,7 @@ def test_a_labelled_table_is_checked_before_the_start(labels: str, words: str) -
     app = open_page("training", table=upload.upload_id)
     assert not app.exception and words in html_of(app)
     assert app.button(key="start").disabled == ("x" in labels)
-    assert len(list_waiting("quick")) == (0 if "x" in labels else 3)
+    assert len(list_waiting("quick")) == (0 if "x" in labels else 1)
 
 
 def test_a_hostile_run_name_is_text_and_nothing_else() -> None:

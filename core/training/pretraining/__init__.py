@@ -9,7 +9,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,11 +22,18 @@ from core import settings
 from core.config import RunConfig
 from core.preprocessing.encoders import Encoder
 from core.tensor_file import DamagedFileError, read_tensor_file, write_tensor_file
+from core.training.learnt_before import mark_learnt
 from core.training.watcher import Watcher
 
 FORMAT = "reviewscope-pretraining/1"
 Learnt = dict[str, NDArray[np.float32]]
-PRETRAINING: Mapping[str, str] = {}
+PRETRAINING: Mapping[str, str] = {
+    "base": "core.training.pretraining.base",
+    "document_vectors": "core.training.pretraining.document_vectors",
+    "word2vec": "core.training.pretraining.word2vec",
+    "file": "core.training.pretraining.vectors_file",
+    "language_model": "core.training.pretraining.language_model",
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Pretraining(Protocol):
     def learn(self, task: Task, folder: Path) -> Learnt:
         """Return what is learnt: the same for the same task and thread count, however often it was killed.
 
+        What may be kept in half precision comes in it.
+
         Raises:
             StopAsked: The watcher asked for it.
             ReviewscopeError: It cannot be learnt.
@@ -66,7 +75,7 @@ class Pretraining(Protocol):
 def pretrain(task: Task) -> Learnt:
     """Return what the settings' ``pretraining`` learns, from the cache where it was learnt before.
 
-    Torch's random generator is left as it was.
+    Its notices are kept with it and given again. Torch's random generator is left as it was.
 
     Raises:
         StopAsked: The watcher asked to stop.
@@ -75,19 +84,33 @@ def pretrain(task: Task) -> Learnt:
     name = task.config.model.pretraining
     assert name is not None
     method: Pretraining = importlib.import_module(PRETRAINING[name])
+    if not getattr(method, "IS_KEPT", True):
+        with torch.random.fork_rng(devices=[]):
+            return method.learn(task, settings.home())
     folder = pretraining_folder(task, name, method.signature(task.config))
     result = folder / "result.safetensors"
     try:
-        return {name: np.asarray(value, np.float32) for name, value in read_tensor_file(result, FORMAT).tensors.items()}
+        kept = read_tensor_file(result, FORMAT)
+        for notice in json.loads(kept.document).get("notices", []):
+            task.watcher.on_notice(notice)
+        mark_learnt(task.config, result)
+        return {name: np.array(value, np.float32) for name, value in kept.tensors.items()}
     except DamagedFileError:
         folder.mkdir(parents=True, exist_ok=True)
+    notices: list[str] = []
+
+    def keep_notice(sentence: str) -> None:
+        notices.append(sentence)
+        task.watcher.on_notice(sentence)
+
     with torch.random.fork_rng(devices=[]):
-        learnt = method.learn(task, folder)
-    write_tensor_file(result, FORMAT, json.dumps({"pretraining": name}), learnt)
+        learnt = method.learn(replace(task, watcher=replace(task.watcher, on_notice=keep_notice)), folder)
+    write_tensor_file(result, FORMAT, json.dumps({"pretraining": name, "notices": notices}), learnt)
     for path in folder.iterdir():
         if path != result:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return learnt
+    mark_learnt(task.config, result)
+    return {name: np.asarray(value, np.float32) for name, value in learnt.items()}
 
 
 def pretraining_folder(task: Task, name: str, signature: str) -> Path:

@@ -28,7 +28,7 @@ from core.evaluation.profile import (
 )
 from core.models.catalog import fit_encoder
 from core.preprocessing.batching import epoch_batches
-from core.preprocessing.encoders import WordEncoder
+from core.preprocessing.encoders import WordEncoder, count_words_read
 from tests.texts import invent_reviews
 
 SMALL = ["model.bucket_bits=14", "model.min_reviews=1", "preprocessing.max_words=15", "training.batch_size=15"]
@@ -138,6 +138,20 @@ def test_the_first_batch_is_the_one_that_training_takes_first(config: RunConfig)
         assert [word in encoder.vocabulary for word in view.words] == list(view.is_known)
         assert len(view.words) <= (config.preprocessing.max_length or 10_000)
     assert any(text.unknown for text in batch.texts)
+
+
+def test_with_byte_pair_tokens_the_cut_counts_pieces_and_hardly_a_word_is_unknown() -> None:
+    config = with_settings(COMPACT, ["preprocessing.tokens=byte-pair", "preprocessing.max_words=60",
+                                     "preprocessing.max_length=12"])  # fmt: skip
+    profile, train = profile_data(SPLIT, config), choose_split(SPLIT, "train", config)
+    encoder = fit_encoder(train.texts, config)
+    assert profile.splits["train"].cut == int((encoder.full_lengths(train.texts) > 12).sum()) > 0
+    assert profile.first_batch is not None
+    for text in profile.first_batch.texts:
+        assert text.read == count_words_read(encoder, train.texts[text.row].as_py()) <= min(text.words, 12)
+    assert sum(len(text.unknown) for text in profile.first_batch.texts) == 0
+    views = view_batch(train, profile.first_batch, config.preprocessing)
+    assert [len(view.words) for view in views] == [text.read for text in profile.first_batch.texts]
 
 
 def test_a_decoded_text_is_what_the_word_encoder_gives_the_model() -> None:

@@ -8,6 +8,7 @@ from core.config import PreprocessingConfig
 from core.data.labelled import LabelledTexts
 from core.evaluation.themes import THEMES, Pile, gather_pile, theme_lifts, theme_masks, theme_title
 from core.preprocessing.corpus import cut_corpus
+from core.preprocessing.encoders import WordEncoder
 from core.preprocessing.vocabulary import Vocabulary
 
 
@@ -15,7 +16,7 @@ def pile_of(*texts: str, labels: list[int] | None = None, known: list[str] | Non
     config = PreprocessingConfig(**options)
     array = pa.array(texts, pa.large_string())
     rows = LabelledTexts(array, np.array(labels or [1] * len(texts), np.int64))
-    return gather_pile(rows, cut_corpus(array, config), config, Vocabulary(known or []))
+    return gather_pile(rows, cut_corpus(array, config), WordEncoder(Vocabulary(known or []), config))
 
 
 def has(key: str, text: str, label: int = 1) -> bool:
@@ -104,7 +105,7 @@ def test_unknown_words_are_counted_among_those_that_are_read() -> None:
 def test_lifts_are_sorted_and_those_without_one_come_last() -> None:
     texts = [*["why? good"] * 10, *["fine"] * 30]
     wrong = np.array([True] * 5 + [False] * 5 + [True] * 3 + [False] * 27)
-    lifts = theme_lifts(theme_masks(pile_of(*texts)), wrong, max_length=None)
+    lifts = theme_lifts(theme_masks(pile_of(*texts)), wrong, PreprocessingConfig(max_length=None))
     assert lifts[0].key == "questions" and lifts[0].lift.value == pytest.approx(0.5 / 0.1)
     assert (lifts[0].lift.n, lifts[0].lift.errors) == (10, 5)
     values = [each.lift.value for each in lifts]
@@ -115,9 +116,11 @@ def test_lifts_are_sorted_and_those_without_one_come_last() -> None:
 
 def test_a_model_that_cuts_has_the_theme_of_what_it_cuts_in_its_own_words() -> None:
     pile = pile_of("a b c d", "a", max_length=3)
-    lifts = theme_lifts(theme_masks(pile), np.array([True, False]), max_length=3)
+    lifts = theme_lifts(theme_masks(pile), np.array([True, False]), PreprocessingConfig(max_length=3))
     assert "cut at 3 words" in {each.title for each in lifts}
-    assert theme_title("cut", None) == THEMES["cut"].title and theme_title("cut", 1_000) == "cut at 1,000 words"
+    assert theme_title("cut", PreprocessingConfig(max_length=None)) == THEMES["cut"].title
+    assert theme_title("cut", PreprocessingConfig(max_length=1_000)) == "cut at 1,000 words"
+    assert theme_title("cut", PreprocessingConfig(max_length=1_000, tokens="byte-pair")) == "cut at 1,000 pieces"
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", "\u202e\u0639", "x" * 100_000]])

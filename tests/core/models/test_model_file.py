@@ -12,10 +12,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from core.config import BiLSTMConfig, ModelConfig, NgramConfig, PreprocessingConfig, RunConfig
+from core.config import (
+    BiLSTMConfig,
+    ModelConfig,
+    NgramConfig,
+    PreprocessingConfig,
+    RunConfig,
+    TransformerConfig,
+    plain_document,
+)
 from core.errors import ModelFileError
 from core.models.base import SentimentModel
-from core.models.catalog import MODELS, build_model, fit_encoder
+from core.models.catalog import build_model, fit_encoder
 from core.models.model_file import (
     FORMAT,
     REFUSED_SUFFIXES,
@@ -37,6 +45,7 @@ TEXTS = [*REVIEWS.texts.to_pylist(), "", "not a single known w0rd", "superb " * 
 MODEL_CONFIGS: Mapping[str, ModelConfig] = {
     "bilstm": BiLSTMConfig(embedding_dim=6, hidden_size=5, num_layers=2),
     "ngram": NgramConfig(bucket_bits=10, min_reviews=1),
+    "transformer": TransformerConfig(width=6, heads=2, num_layers=1, feed_forward=5),
 }
 PREPROCESSING = PreprocessingConfig(min_frequency=1)
 
@@ -70,8 +79,8 @@ def make(kind: str) -> Made:
     return Made(model.eval(), encoder, Architecture(preprocessing=PREPROCESSING, model=config.model))
 
 
-MADE = {kind: make(kind) for kind in MODELS}
-every_kind = pytest.mark.parametrize("kind", MODELS)
+MADE = {kind: make(kind) for kind in MODEL_CONFIGS}
+every_kind = pytest.mark.parametrize("kind", MODEL_CONFIGS)
 
 
 def logits_of(model: SentimentModel, encoder: Encoder) -> NDArray[np.float32]:
@@ -503,8 +512,8 @@ def test_a_missing_bucket_map_is_named(path: Path) -> None:
 
 @every_kind
 def test_the_tensors_of_one_kind_are_refused_under_the_name_of_another(path: Path, kind: str) -> None:
-    other = next(name for name in MODELS if name != kind)
-    rewrite(path, kind, lambda _, document: document.update(model=MODEL_CONFIGS[other].model_dump(mode="json")))
+    other = next(name for name in MODEL_CONFIGS if name != kind)
+    rewrite(path, kind, lambda _, document: document.update(model=plain_document(MODEL_CONFIGS[other])))
     assert_refused(path, "encoder|names, shapes or types")
 
 
@@ -538,3 +547,45 @@ def test_a_missing_file_and_a_foreign_one_are_refused_by_name(path: Path) -> Non
 
 def test_a_long_or_odd_file_name_makes_no_long_or_odd_sentence(path: Path) -> None:
     assert_refused(path.with_name("\u202e\n" + "x" * 200 + ".safetensors"), "Cannot load the model")
+
+
+def in_pieces() -> Made:
+    """Return a small BiLSTM that reads byte-pair pieces."""
+    preprocessing = PreprocessingConfig(min_frequency=1, tokens="byte-pair", max_words=80)
+    config = RunConfig(preprocessing=preprocessing, model=MODEL_CONFIGS["bilstm"])
+    encoder = fit_encoder(REVIEWS.texts, config)
+    return Made(
+        build_model(config, encoder).eval(), encoder, Architecture(preprocessing=preprocessing, model=config.model)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (lambda tensors: tensors.pop("encoder.merges"), "lacks the tensor 'merges'"),
+        (lambda tensors: tensors.update({"encoder.merges": tensors["encoder.merges"][:-1]}), "each should have 8"),
+        (
+            lambda tensors: tensors.update({"encoder.merges": np.full(8, 255, np.uint8)}),
+            "a piece that it does not hold",
+        ),
+        (lambda tensors: tensors.update({"encoder.vocabulary": np.frombuffer(b'["a"]', np.uint8)}), "its merges"),
+    ],
+)
+def test_spoilt_byte_pairs_are_refused_in_a_sentence(
+    path: Path, change: Callable[[Tensors], object], phrase: str
+) -> None:
+    made = in_pieces()
+    made.save(path)
+    file = read_tensor_file(path, FORMAT)
+    assert np.array_equal(logits_of(load_model_file(path).model, load_model_file(path).encoder), made.logits)
+    tensors = dict(file.tensors)
+    change(tensors)
+    write_tensor_file(path, FORMAT, file.document, tensors)
+    with pytest.raises(ModelFileError, match=phrase):
+        load_model_file(path)
+
+
+def test_an_n_gram_model_s_file_that_asks_for_pieces_is_refused(path: Path) -> None:
+    rewrite(path, "ngram", lambda _, document: document["preprocessing"].update(tokens="byte-pair"))
+    with pytest.raises(ModelFileError, match="not offered for this kind"):
+        load_model_file(path)

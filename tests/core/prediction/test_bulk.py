@@ -201,6 +201,14 @@ def test_the_share_that_a_model_reads_is_of_its_words() -> None:
     assert shares_read(train_small("ngram"), texts).tolist() == [1.0, 1.0, 1.0, 1.0]
 
 
+def test_where_pieces_are_counted_the_share_is_of_them() -> None:
+    model = train_small("bilstm_pieces")
+    text = "a tenderish plot " * 100
+    whole = int(model.encoder.full_lengths(as_text_array([text]))[0])
+    assert whole > 300
+    assert shares_read(model, as_text_array([text, ""])).tolist() == pytest.approx([256 / whole, 1.0])
+
+
 def test_a_text_that_stands_again_is_counted_and_gets_the_same_score(starter: Predictor, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("text\n" + "a superb film\n" * 3 + "a dull film\n")

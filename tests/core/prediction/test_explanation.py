@@ -1,17 +1,18 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import PreprocessingConfig
-from core.models.catalog import MODELS
-from core.prediction.explanation import explain, find_words, has_exact_pushes, read_text
-from core.prediction.integrated_gradients import TOLERANCE
+from core.prediction.explanation import attend, explain, find_words, has_exact_pushes, read_text
+from core.prediction.integrated_gradients import TOLERANCE, attribute_tokens
 from core.prediction.predictor import Predictor
 from core.preprocessing.cleaning import as_text_array, split_words
-from tests.core.prediction.small_models import train_small
+from core.preprocessing.vocabulary import UNK
+from tests.core.prediction.small_models import CONFIGS, train_small
 
 TEXTS = [
     "This movie was absolutely fantastic! Fantastic, I say.",
@@ -66,7 +67,7 @@ def test_words_past_the_limit_are_not_read() -> None:
     assert spans is not None and len(spans) == 4
 
 
-@pytest.fixture(scope="module", params=sorted(MODELS))
+@pytest.fixture(scope="module", params=sorted(CONFIGS))
 def model(request: pytest.FixtureRequest) -> Predictor:
     return train_small(request.param)
 
@@ -84,7 +85,10 @@ def test_every_model_gives_each_word_that_it_reads_a_push_and_no_other(model: Pr
     reading = read_text(model, text, explain(model, text).pushes)
     assert len({word.is_read for word in reading.words}) == (1 if has_exact_pushes(model) else 2)
     assert all((word.push is not None) == word.is_read for word in reading.words)
-    pushes = {text[word.start : word.end].strip(",!"): word.push for word in reading.words[:9]}
+    pushes = {
+        name: sum(word.push or 0.0 for word in reading.words if text[word.start : word.end] == name)
+        for name in ("dull", "superb")
+    }
     assert pushes["dull"] < 0 < pushes["superb"]
 
 
@@ -105,3 +109,45 @@ def test_threads_that_share_a_predictor_get_the_same_pushes() -> None:
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda text: explain(model, text).pushes, texts * 4))
     assert together == alone * 4
+
+
+def test_pushes_of_pieces_are_summed_to_words_and_only_words_that_are_read_have_one() -> None:
+    model = train_small("bilstm_pieces")
+    text = "A superb plot, a tenderish cast. " * 60
+    encoded = model.encoder.encode(as_text_array([text]))
+    places = model.encoder.word_of_token(text)
+    found = explain(model, text)
+    assert len(places) == len(encoded.token_ids) == 256 and len(found.pushes) == places[-1] + 1 < 256
+    words = read_text(model, text, found.pushes).words
+    assert sum(word.is_read for word in words) == len(found.pushes) and all(word.is_known for word in words)
+    tokens = attribute_tokens(model.model, torch.from_numpy(encoded.token_ids.astype(np.int64)), UNK).pushes
+    assert found.pushes[3] == pytest.approx(tokens[places == 3].sum(), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["bilstm_attention", "bilstm_pieces"])
+@pytest.mark.parametrize("text", [*TEXTS, "a tender qwertzuiop plot " * 90])
+def test_the_attention_of_the_words_that_are_read_adds_up_to_one(kind: str, text: str) -> None:
+    model = train_small(kind)
+    shares = attend(model, text)
+    assert shares is not None and (
+        sum(shares) == pytest.approx(1.0, abs=1e-5) if shares else not read_words(model, text)
+    )
+    words = read_text(model, text, attention=shares).words
+    assert all((word.attention is not None) == word.is_read and word.push is None for word in words)
+
+
+def read_words(model: Predictor, text: str) -> list[str]:
+    words: list[str] = split_words(as_text_array([text]), model.architecture.preprocessing).to_pylist()[0]
+    return words
+
+
+def test_attention_lies_on_the_words_that_the_labels_hang_on() -> None:
+    text = "The plot is superb and the music is superb"
+    shares = attend(train_small("bilstm_attention"), text)
+    assert shares is not None and shares[3] + shares[8] > 2 / 9, "more than their even share"
+
+
+@pytest.mark.parametrize("kind", ["ngram", "bilstm"])
+def test_a_model_without_attention_shows_none(kind: str) -> None:
+    assert attend(train_small(kind), "a superb plot") is None
+    assert all(word.attention is None for word in read_text(train_small(kind), "a superb plot").words)

@@ -4,7 +4,6 @@ import pytest
 from core.config import preset_config, with_data, with_settings
 from core.data.sources import load_columns
 from core.jobs import run_job
-from core.models.catalog import MODELS
 from core.prediction.explanation import Word
 from core.prediction.faithfulness import measure_faithfulness, without_words
 from core.prediction.predictor import Predictor
@@ -12,7 +11,7 @@ from core.runs import create_run
 from tests.core.prediction.small_models import train_small
 from tests.texts import invent_reviews
 
-PRESETS = {"ngram": "fast", "bilstm": "compact"}
+PRESETS = {"ngram": "fast", "bilstm": "compact", "bilstm_attention": "attention", "transformer": "transformer"}
 
 
 def test_words_are_taken_out_where_they_stand() -> None:
@@ -21,7 +20,7 @@ def test_words_are_taken_out_where_they_stand() -> None:
     assert without_words("as it is", []) == "as it is"
 
 
-@pytest.mark.parametrize("kind", sorted(MODELS))
+@pytest.mark.parametrize("kind", ["bilstm", "bilstm_pieces", "ngram"])
 def test_words_that_pushed_matter_more_than_random_ones(kind: str) -> None:
     texts = invent_reviews(60, seed=1).texts.to_pylist()
     found = measure_faithfulness(train_small(kind), texts, seed=0)
@@ -53,7 +52,7 @@ def test_texts_without_two_words_are_left_out_and_counted() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", sorted(MODELS))
+@pytest.mark.parametrize("kind", PRESETS)
 def test_explanations_of_every_model_are_faithful_on_500_reviews_it_has_not_seen(kind: str) -> None:
     config = with_settings(with_data(preset_config(PRESETS[kind]), "demo"), ["training.epochs=2"])
     run = create_run(config, PRESETS[kind], None)

@@ -98,10 +98,10 @@ def test_a_second_run_on_the_same_data_and_seed_takes_it_from_the_cache(config: 
     assert load_baseline(second) == load_baseline(first) is not None
 
 
-def test_the_cache_keeps_the_figures_and_nothing_of_the_training(config: RunConfig) -> None:
+def test_the_cache_keeps_figures_and_model_and_nothing_else_of_the_training(config: RunConfig) -> None:
     execute(config)
     folder = baseline_folder(config, fingerprint_of(config))
-    assert [path.name for path in folder.iterdir()] == ["baseline.json"]
+    assert {path.name for path in folder.iterdir()} == {"figures.json", "model.safetensors"}
 
 
 @pytest.mark.parametrize("change", ["seed", "validation share", "a review"])
@@ -153,7 +153,7 @@ def test_a_line_that_diverges_leaves_a_notice_and_the_run_goes_on(
 @pytest.mark.parametrize("content", [b"", b'{"valid_accuracy": 0.9', b'{"valid_accuracy": "high"}'])
 def test_a_line_that_is_damaged_in_the_cache_is_trained_anew(config: RunConfig, content: bytes) -> None:
     expected = load_baseline(execute(config)[0])
-    (baseline_folder(config, fingerprint_of(config)) / "baseline.json").write_bytes(content)
+    (baseline_folder(config, fingerprint_of(config)) / "figures.json").write_bytes(content)
     run, told = execute(config)
     assert LINE in told.phases and told.notices == []
     assert without_seconds(load_baseline(run)) == without_seconds(expected)

@@ -4,9 +4,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core import model_figures, settings
 from core.config import RunConfig, preset_config, with_data, with_settings
 from core.data.labelled import fingerprint
 from core.data.sources import load_columns
@@ -15,9 +17,11 @@ from core.files import hold_lock, write_json
 from core.job_folder import JobReporter
 from core.runs import Extension, Run, RunResult, create_run
 from core.training import rehearsal
-from core.training.baseline import Baseline, baseline_config, baseline_folder
+from core.training.baseline import baseline_config, baseline_folder
 from core.training.forecast import (
     LEAST_SPREAD,
+    LESSON_PART,
+    PRETRAINING_PART,
     UNTRIED_SPREAD,
     Costs,
     Forecast,
@@ -33,8 +37,11 @@ from core.training.forecast import (
     rehearsed_configs,
 )
 from core.training.job import execute_run
+from core.training.learnt_before import mark_learnt
+from core.training.members import MemberFigures, configs_before, member_folder
 from core.training.watcher import Watcher
 from tests.core.training.kill_points import small_config, write_table
+from tests.shipped import make_row, write_shipped
 
 FAST, COMPACT = (with_data(preset_config(name), "demo") for name in ("fast", "compact"))
 COSTS = Costs(
@@ -84,8 +91,8 @@ def test_what_is_not_asked_for_costs_nothing_and_what_is_does() -> None:
 
 
 def test_a_line_to_beat_that_is_known_costs_nothing() -> None:
-    known = Baseline(valid_accuracy=0.8, n_valid=700, train_seconds=3.0)
-    write_json(baseline_folder(COMPACT, COSTS.fingerprint) / "baseline.json", known.model_dump())
+    known = MemberFigures(valid_accuracy=0.8, n_valid=700, seconds=3.0, parameters=9)
+    write_json(baseline_folder(COMPACT, COSTS.fingerprint) / "figures.json", known.model_dump())
     assert forecast(COMPACT, COSTS).parts["line to beat"] == 0.0
 
 
@@ -330,3 +337,142 @@ def test_a_rehearsal_of_data_that_is_not_there_is_a_sentence(small: Callable[...
     (tmp_path / "reviews.csv").unlink()
     with pytest.raises(DataError, match=r"reviews\.csv"):
         rehearsal.rehearse(config)
+
+
+WORD2VEC = with_settings(COMPACT, ["model.start=word2vec"])
+
+
+def test_learning_from_texts_alone_is_a_part_of_its_own_unless_it_is_kept_already() -> None:
+    costs = COSTS.model_copy(update={"pretraining": 30.0})
+    expected = forecast(WORD2VEC, costs)
+    assert expected.parts[PRETRAINING_PART] == 30.0 and expected.seconds == pytest.approx(88.0)
+    result = settings.home() / "cache" / "pretraining" / "a" / "result.safetensors"
+    result.parent.mkdir(parents=True)
+    result.touch()
+    mark_learnt(WORD2VEC, result)
+    assert PRETRAINING_PART not in forecast(WORD2VEC, costs).parts
+    # It is no part of what a budget can shorten.
+    short = fit_budget(
+        changed(WORD2VEC, "training.seed=9"), costs, forecast(changed(WORD2VEC, "training.seed=9"), costs), 70.0
+    )
+    assert short.training.max_steps == int((0.95 * 70.0 - 5.0 - 3.0 - 30.0 - 2.5) / (0.1 + 2.5 / 100))
+
+
+def test_the_pretraining_is_rehearsed_on_the_sample_and_one_that_takes_too_long_by_its_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("SAMPLE", 500), ("STEP_SECONDS", 0.1), ("SCORE_SECONDS", 0.1)):
+        monkeypatch.setattr(rehearsal, name, value)
+    whole = rehearsal.rehearse(WORD2VEC).pretraining
+    monkeypatch.setattr(rehearsal, "PRETRAINING_SECONDS", 0.0)
+    stopped = rehearsal.rehearse(WORD2VEC).pretraining
+    assert 0.05 < whole < 120 and 0.02 * whole < stopped < 50 * whole
+
+
+def test_costs_are_those_of_one_teacher_and_one_file_of_vectors(tmp_path: Path) -> None:
+    assert costs_key(FAST) != costs_key(changed(FAST, "training.teacher=strong"))
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("a 1")
+    config = changed(COMPACT, "model.start=file", f"model.vectors_path={vectors}")
+    before = costs_key(config)
+    os.utime(vectors, (1, 1))
+    assert costs_key(config) != before
+
+
+STUDENT = changed(FAST, "training.teacher=strong")
+STRONG = with_data(preset_config("strong"), "demo")
+
+
+def with_before(config: RunConfig, **changes: object) -> Costs:
+    """Return costs in which everything that is trained first takes 50 s."""
+    return COSTS.model_copy(update={"before": dict.fromkeys(configs_before(config), 50.0), **changes})
+
+
+def mark_trained(config: RunConfig) -> None:
+    figures = MemberFigures(valid_accuracy=0.9, n_valid=700, seconds=50.0, parameters=1)
+    write_json(member_folder(config, COSTS.fingerprint) / "figures.json", figures.model_dump())
+
+
+def test_what_is_trained_first_are_parts_of_their_own_until_they_are_there() -> None:
+    before = configs_before(STUDENT)
+    assert list(before)[-1] == "teacher strong" and {name.partition(" ")[0] for name in before} == {"member", "teacher"}
+    costs = with_before(STUDENT, lesson=7.0)
+    alone = forecast(FAST, COSTS).seconds
+    expected = forecast(STUDENT, costs)
+    assert expected.seconds == pytest.approx(alone + 50.0 * len(before) + 7.0)
+    assert all(expected.parts[name] == 50.0 for name in before) and expected.parts[LESSON_PART] == 7.0
+    first = next(iter(before))
+    mark_trained(before[first])
+    assert first not in forecast(STUDENT, costs).parts
+    mark_trained(before["teacher strong"])  # then its members need not be there any more
+    assert forecast(STUDENT, costs).seconds == pytest.approx(alone)
+
+
+def test_an_ensemble_takes_no_step_of_its_own_and_looks_at_validation_once() -> None:
+    costs = with_before(STRONG, prepare=0.0, step=0.0)
+    expected = forecast(STRONG, costs)
+    # 1 s of data, the members, 2.5 s of validation and saving; the line to beat is one of the members.
+    assert expected.seconds == pytest.approx(1.0 + 50.0 * len(costs.before) + 2.5)
+    assert (expected.steps, expected.epochs, expected.reviews_per_second) == (0, 1, 0.0)
+    with pytest.raises(ConfigError, match="the members are trained in full"):
+        fit_budget(STRONG, costs, expected, 60.0)
+    assert fit_budget(STRONG, costs, expected, 3_600.0) == STRONG
+
+
+def test_what_was_only_estimated_widens_the_range() -> None:
+    measured = forecast(STRONG, with_before(STRONG))
+    name = next(iter(configs_before(STRONG)))
+    guessed = forecast(STRONG, with_before(STRONG, estimated=(name,)))
+    assert guessed.seconds == measured.seconds
+    assert guessed.low == pytest.approx(measured.low - 25.0) and guessed.high == pytest.approx(measured.high + 50.0)
+
+
+def test_runs_whose_seconds_count_others_work_do_not_correct() -> None:
+    assert forecast(STRONG, with_before(STRONG), earlier=[finished_run(STRONG, 5.0)] * 3).correction == 1.0
+
+
+def test_a_budget_cuts_the_student_and_not_its_teacher() -> None:
+    costs = with_before(STUDENT)
+    expected = forecast(STUDENT, costs)
+    fitted = fit_budget(STUDENT, costs, expected, expected.seconds - 2.0)
+    assert fitted.training.max_steps is not None and 0 < fitted.training.max_steps < expected.steps
+    with pytest.raises(ConfigError, match="too few"):
+        fit_budget(STUDENT, costs, expected, 60.0)
+
+
+@pytest.fixture
+def quick_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SAMPLE", 300), ("STEP_SECONDS", 0.05), ("SCORE_SECONDS", 0.05)):
+        monkeypatch.setattr(rehearsal, name, value)
+
+
+def test_members_are_rehearsed_each_once_and_an_ensemble_costs_what_they_do(
+    quick_rehearsal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensemble = changed(FAST, "model.kind=ensemble", "model.members=fast,compact")
+    measured: list[str] = []
+    measure = rehearsal._measure
+
+    def note(config: RunConfig, *rest: Any) -> Costs:
+        measured.append(config.model.kind)
+        return measure(config, *rest)
+
+    monkeypatch.setattr(rehearsal, "_measure", note)
+    costs = rehearsal.rehearse(ensemble)
+    assert sorted(measured) == ["bilstm", "ngram"]  # the line to beat is one of them
+    assert list(costs.before) == ["member fast", "member compact"] and not costs.estimated
+    assert costs.step == costs.prepare == 0.0 and costs.test > costs.validation > 0
+    assert forecast(ensemble, costs).seconds > sum(costs.before.values())
+
+
+def test_what_there_is_no_time_to_rehearse_is_told_by_the_shipped_figures(
+    quick_rehearsal: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = make_row("fast", seconds=10.0), make_row("compact", seconds=200.0, reviews_per_second=100.0)
+    monkeypatch.setattr(model_figures, "SHIPPED_FILE", write_shipped(tmp_path / "shipped.json", *rows))
+    monkeypatch.setattr(rehearsal, "LAST_START", 0.0)
+    costs = rehearsal.rehearse(changed(FAST, "model.kind=ensemble", "model.members=fast,compact"))
+    assert costs.estimated == ("member compact",)
+    ratio = costs.before["member compact"] / 200.0
+    assert costs.before["member fast"] < 10.0 * ratio < costs.before["member fast"] + costs.load + costs.test
+    assert costs.test > ratio / 100.0 * costs.n_test
