@@ -50,7 +50,7 @@ ladder: $(RUN_READY) ## Train the presets with several seeds and print what each
 	$(PY) -m core.model_ladder $(if $(PRESETS),--presets $(PRESETS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 starter: $(RUN_READY) ## Rebuild the shipped model and its card from the real data
-	$(PY) -m core.starter.build
+	$(PY) -m core.starter.build distilled
 
 gpu-classic: ## Train the script's network with any Python that has torch; set PY to choose it
 	$(if $(wildcard $(PY)),$(PY),$(PYTHON)) -m core.training.gpu_classic

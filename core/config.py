@@ -486,7 +486,7 @@ PRESETS: Mapping[str, Preset] = {
                 characters="punctuation", max_words=100_000, min_frequency=3, max_length=None
             ),
             model=DocumentVectorsConfig(),
-            training=TrainingConfig(epochs=4, batch_size=256, learning_rate=0.01, schedule="linear", best_by="loss"),
+            training=TrainingConfig(epochs=4, batch_size=256, learning_rate=0.03, schedule="linear", best_by="loss"),
         ),
     ),
     "compact": Preset(

@@ -114,15 +114,18 @@ def train_run(run: Run) -> None:
     Raises:
         RunError: It did not finish.
     """
-    while run.state.status == "running":
-        time.sleep(POLL_SECONDS)
-    if run.state.status == "finished":
-        return
-    print(f"{time.strftime('%H:%M:%S')}  {run.about.name}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "core", "resume", run.run_id]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    if (state := run.state).status != "finished":
-        raise RunError(f"Run {run.run_id} is {state.status}. {state.message} Ask again to go on with it.")
+    is_new = True
+    while (status := run.state.status) != "finished":
+        if status == "running":
+            time.sleep(POLL_SECONDS)
+            continue
+        if is_new:
+            print(f"{time.strftime('%H:%M:%S')}  {run.about.name}", file=sys.stderr, flush=True)
+            is_new = False
+        subprocess.run([sys.executable, "-m", "core", "resume", run.run_id], stdout=subprocess.DEVNULL, check=False)
+        # It is running where a killed ladder's process, which was only about to begin, came first.
+        if (state := run.state).status not in ("finished", "running"):
+            raise RunError(f"Run {run.run_id} is {state.status}. {state.message} Ask again to go on with it.")
 
 
 def describe_preset(preset: str, runs: Sequence[Run], data: str) -> PresetFigures:
