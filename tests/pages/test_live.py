@@ -100,7 +100,7 @@ def test_a_running_run_says_how_far_it_is_and_how_it_goes() -> None:
     assert "Training · started 5 min ago · Demo corpus · preset compact" in said
     assert "Epoch 2 of 5 · step 60 of 200 · " in said and "2 min 20 s left</b> (2:15 to 2:25)" in said
     figures = {metric.label: (metric.value, metric.delta) for metric in app.metric}
-    assert figures["Best validation accuracy"] == ("86.0 %", "81.5 to 89.6")
+    assert figures["Validation accuracy, kept"] == ("86.0 %", "81.5 to 89.6")
     assert figures["Against line to beat"] == ("-5.4 points", "n-gram: 91.4 %")
     assert figures["Validation loss, best"] == ("0.600", "epoch 1, now 0.600")
     assert figures["Reviews per second"][0] == "200" and figures["Worker memory"][0] == "1.1 GB"
