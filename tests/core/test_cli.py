@@ -208,6 +208,7 @@ def test_a_table_with_an_odd_label_names_the_first_such_row(tmp_path: Path) -> N
     assert "2 rows cannot be used" in sentence and "line 42: the label 'maybe'" in sentence
 
 
+@pytest.mark.slow
 def test_stars_are_trained_on_once_their_labels_are_mapped(tmp_path: Path) -> None:
     path = tmp_path / "stars.csv"
     reviews = invent_reviews(200)

@@ -82,6 +82,7 @@ def test_only_what_runs_can_be_paused() -> None:
     assert not (settings.home() / "runs" / "done" / "pause").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_forecast_of_an_earlier_run_teaches_nothing_and_harms_nothing() -> None:
     run("forecast", *SMALL)
     run("train", *SMALL, "--name", "earlier")

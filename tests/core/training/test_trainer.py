@@ -96,7 +96,9 @@ def test_it_learns(name: str) -> None:
 
 
 @every_model
-@pytest.mark.parametrize("kill_at", [1, 4, 7, 8, 13, 14, 20, 21])
+@pytest.mark.parametrize(
+    "kill_at", [1, 8, 13, 20, *(pytest.param(step, marks=pytest.mark.slow) for step in (4, 7, 14, 21))]
+)
 def test_a_run_killed_at_a_step_resumes_to_the_same_weights_and_history(
     name: str, kill_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +119,7 @@ GENTLE = {"weight_averaging": 0.9, "label_smoothing": 0.1, "schedule": "one-cycl
 
 
 @pytest.mark.parametrize("name", ["bilstm_max", "bilstm_file", "ngram"])
-@pytest.mark.parametrize("kill_at", [1, 4, 8, 13, 21])
+@pytest.mark.parametrize("kill_at", [4, 13, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 8, 21))])
 def test_a_killed_run_whose_weights_are_averaged_resumes_to_the_same_ones(
     name: str, kill_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
