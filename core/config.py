@@ -515,7 +515,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
     ),
     "pretrained": Preset(
-        "An encoder that was pretrained on other texts, fine-tuned: accurate from few reviews, slow without a GPU.",
+        "An encoder that was pretrained on other texts, fine-tuned. Needs an optional package; slow without a GPU.",
         RunConfig(
             preprocessing=PreprocessingConfig(
                 characters="punctuation", tokens="byte-pair", max_words=20_000, min_frequency=3, max_length=MOST_PIECES
